@@ -1,0 +1,105 @@
+//! What tantivy and the file system report, as the port's errors.
+
+use std::error::Error;
+use std::fs::File;
+use std::io::{self, ErrorKind, Write};
+use std::path::Path;
+
+use lucid_kernel::port::DiskError;
+use tantivy::TantivyError;
+use tantivy::directory::error::{OpenReadError, OpenWriteError};
+
+/// Writing this much tells whether there is space, in bytes.
+const PROBE_BYTES: usize = 256 << 10;
+/// Where it is written.
+pub(crate) const PROBE_FILE: &str = "probe.tmp";
+
+/// A failed operation on a file.
+pub(crate) fn io(what: &str, path: &Path, error: &io::Error) -> DiskError {
+    if is_full(error) {
+        return full(path);
+    }
+    DiskError::Failed { what: format!("{what} {}", path.display()), reason: error.to_string() }
+}
+
+fn full(path: &Path) -> DiskError {
+    DiskError::Full { path: path.display().to_string() }
+}
+
+/// A damaged index.
+pub(crate) fn damaged(folder: &Path, reason: impl Into<String>) -> DiskError {
+    DiskError::Damaged { path: folder.display().to_string(), reason: reason.into() }
+}
+
+/// A failed reading of an index: what does not read as it was written is damaged.
+pub(crate) fn reading(folder: &Path, error: &TantivyError) -> DiskError {
+    match io_error(error) {
+        Some(error) if matches!(error.kind(), ErrorKind::PermissionDenied | ErrorKind::OutOfMemory) => {
+            io("reading the index in", folder, error)
+        }
+        _ => match error {
+            TantivyError::LockFailure(..) | TantivyError::SystemError(_) => DiskError::Failed {
+                what: format!("reading the index in {}", folder.display()),
+                reason: error.to_string(),
+            },
+            _ => damaged(folder, error.to_string()),
+        },
+    }
+}
+
+/// A failed writing of an index.
+pub(crate) fn writing(folder: &Path, error: &TantivyError) -> DiskError {
+    // An indexing thread that fails does not always say why; whether there is space can be found out.
+    if io_error(error).is_some_and(is_full) || !has_space(folder) {
+        return full(folder);
+    }
+    if let Some(error) = io_error(error) {
+        return io("writing the index in", folder, error);
+    }
+    match error {
+        TantivyError::DataCorruption(_) | TantivyError::OpenReadError(_) => {
+            damaged(folder, error.to_string())
+        }
+        _ => DiskError::Failed {
+            what: format!("writing the index in {}", folder.display()),
+            reason: error.to_string(),
+        },
+    }
+}
+
+fn io_error(error: &TantivyError) -> Option<&io::Error> {
+    match error {
+        TantivyError::IoError(error) => Some(error),
+        TantivyError::OpenWriteError(OpenWriteError::IoError { io_error, .. })
+        | TantivyError::OpenReadError(OpenReadError::IoError { io_error, .. }) => Some(io_error),
+        _ => None,
+    }
+}
+
+/// Whether an error, or one that it was made from, says that there is no room.
+fn is_full(error: &io::Error) -> bool {
+    let is_full_kind =
+        |kind| matches!(kind, ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge);
+    if is_full_kind(error.kind()) {
+        return true;
+    }
+    let mut inner = error.get_ref().map(|inner| inner as &(dyn Error + 'static));
+    while let Some(error) = inner {
+        if error.downcast_ref::<io::Error>().is_some_and(|error| is_full_kind(error.kind())) {
+            return true;
+        }
+        inner = error.source();
+    }
+    false
+}
+
+/// Writes a little, to see whether that still goes.
+fn has_space(folder: &Path) -> bool {
+    let path = folder.join(PROBE_FILE);
+    let written = File::create(&path).and_then(|mut file| {
+        file.write_all(&vec![0; PROBE_BYTES])?;
+        file.sync_all()
+    });
+    let _ = std::fs::remove_file(&path);
+    !written.is_err_and(|error| is_full(&error))
+}

@@ -1,0 +1,48 @@
+//! One writer a folder: a locked file, which the system frees when its holder dies, and beside
+//! it the holder's process id, for others to name.
+
+use std::fs::{self, File, TryLockError};
+use std::path::Path;
+
+use lucid_kernel::port::DiskError;
+
+use super::fault;
+
+/// The locked file.
+pub(crate) const LOCK_FILE: &str = "writer.lock";
+/// Who holds it.
+pub(crate) const HOLDER_FILE: &str = "writer.pid";
+
+/// The right to write, until it is dropped.
+#[derive(Debug)]
+pub(crate) struct WriterLock {
+    _file: File,
+}
+
+impl WriterLock {
+    /// Takes the right to write in this folder of an index.
+    ///
+    /// # Errors
+    /// [`DiskError::Busy`] when someone has it.
+    pub(crate) fn take(folder: &Path) -> Result<Self, DiskError> {
+        let path = folder.join(LOCK_FILE);
+        let failed = |error| fault::io("locking", &path, &error);
+        let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(failed)?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(DiskError::Busy { holder: holder(folder) }),
+            Err(TryLockError::Error(error)) => return Err(failed(error)),
+        }
+        // Only for others to read: being without it is no reason not to write.
+        let _ = fs::write(folder.join(HOLDER_FILE), std::process::id().to_string());
+        Ok(Self { _file: file })
+    }
+}
+
+fn holder(folder: &Path) -> String {
+    let named = fs::read_to_string(folder.join(HOLDER_FILE)).ok();
+    match named.as_deref().map(str::trim).and_then(|pid| pid.parse::<u32>().ok()) {
+        Some(pid) => format!("process {pid}"),
+        None => "process unknown".into(),
+    }
+}

@@ -1,0 +1,240 @@
+//! The kernel: [`Kernel::step`] is the only way its state changes.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::abi::{Effect, EffectId, EngineInfo, Event, PageId, Pid, TokenCount};
+use crate::chat::ChatTokens;
+use crate::error::KernelError;
+use crate::policy::Policy;
+use crate::process::{Answer, Process, Step};
+use crate::scheduler::Scheduler;
+
+/// The most processes at once.
+pub const MAX_PROCESSES: usize = 64;
+
+/// The most tools of one process.
+pub const MAX_TOOLS: usize = 256;
+
+/// The smallest window that instructions, a question and an answer fit into.
+pub const MIN_WINDOW_TOKENS: TokenCount = 256;
+
+/// The validated settings of a session. They are part of the first event, so a replay
+/// needs nothing else.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Config {
+    /// The engine.
+    pub engine: EngineInfo,
+    /// How its model frames messages.
+    pub chat: ChatTokens,
+    /// Tokens of the window kept free for the answer.
+    pub reserve_tokens: TokenCount,
+    /// Prefetch fills at least this many tokens, if there is room.
+    pub prefetch_min_tokens: TokenCount,
+    /// Prefetch fills at most what the engine prefills in this time.
+    pub prefetch_seconds: f32,
+    /// The most pages that one prefetch or search brings.
+    pub prefetch_pages: u32,
+    /// Eviction stops at this part of the budget, in percent.
+    pub low_watermark_percent: u32,
+    /// The most calls of one turn.
+    pub max_calls_per_turn: u32,
+    /// Whether there is anything to page in.
+    pub has_disk: bool,
+    /// What may run.
+    pub policy: Policy,
+}
+
+impl Config {
+    /// The defaults for an engine.
+    pub fn new(engine: EngineInfo, chat: ChatTokens) -> Self {
+        let reserve_tokens = (engine.n_ctx / 4).clamp(64, 1024);
+        Self {
+            engine,
+            chat,
+            reserve_tokens,
+            prefetch_min_tokens: 256,
+            prefetch_seconds: 8.0,
+            prefetch_pages: 8,
+            low_watermark_percent: 75,
+            max_calls_per_turn: 4,
+            has_disk: false,
+            policy: Policy::default(),
+        }
+    }
+
+    /// The most tokens that may be resident: the window less the answer's reserve.
+    pub const fn budget_tokens(&self) -> TokenCount {
+        self.engine.n_ctx.saturating_sub(self.reserve_tokens)
+    }
+
+    /// Where eviction stops.
+    pub fn low_tokens(&self) -> TokenCount {
+        let low = u64::from(self.budget_tokens()) * u64::from(self.low_watermark_percent.min(100)) / 100;
+        TokenCount::try_from(low).unwrap_or(TokenCount::MAX)
+    }
+
+    fn validate(&self) -> Result<(), KernelError> {
+        if self.engine.n_ctx < MIN_WINDOW_TOKENS {
+            return Err(KernelError::BadConfig(format!(
+                "a window of {} tokens is too small; at least {MIN_WINDOW_TOKENS} are needed",
+                self.engine.n_ctx
+            )));
+        }
+        if self.reserve_tokens == 0 || self.reserve_tokens >= self.engine.n_ctx {
+            return Err(KernelError::BadConfig(format!(
+                "a reserve of {} tokens for the answer does not fit a window of {}",
+                self.reserve_tokens, self.engine.n_ctx
+            )));
+        }
+        Ok(())
+    }
+}
+
+/// Where new identifiers come from.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Ids {
+    next_pid: u64,
+    next_effect: u64,
+}
+
+impl Ids {
+    /// A new effect's name.
+    pub const fn effect(&mut self) -> EffectId {
+        self.next_effect += 1;
+        EffectId(self.next_effect)
+    }
+
+    const fn pid(&mut self) -> Pid {
+        self.next_pid += 1;
+        Pid(self.next_pid)
+    }
+}
+
+/// The whole state of a session.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Kernel {
+    config: Option<Config>,
+    processes: BTreeMap<Pid, Process>,
+    scheduler: Scheduler,
+    ids: Ids,
+}
+
+impl Kernel {
+    /// Takes one event and says what is to be done. An event that is not taken changes
+    /// nothing and gives [`Effect::Refused`].
+    pub fn step(&mut self, event: Event) -> Vec<Effect> {
+        match self.take(event) {
+            Ok(effects) => effects,
+            Err(error) => vec![Effect::Refused { error }],
+        }
+    }
+
+    /// The settings, once booted.
+    pub const fn config(&self) -> Option<&Config> {
+        self.config.as_ref()
+    }
+
+    /// The processes.
+    pub const fn processes(&self) -> &BTreeMap<Pid, Process> {
+        &self.processes
+    }
+
+    /// The address that the next page of a process will get.
+    pub fn next_page(&self, pid: Pid) -> Option<PageId> {
+        self.processes.get(&pid).map(Process::next_page)
+    }
+
+    /// The effects that no event has answered yet.
+    pub fn open_effects(&self) -> Vec<(Pid, EffectId)> {
+        let open = |(pid, process): (&Pid, &Process)| process.open_effect().map(|id| (*pid, id));
+        self.processes.iter().filter_map(open).collect()
+    }
+
+    /// What must hold after every step; the reason when something does not.
+    ///
+    /// # Errors
+    /// Which invariant is broken.
+    pub fn check_invariants(&self) -> Result<(), String> {
+        let Some(config) = &self.config else { return Ok(()) };
+        self.processes.values().try_for_each(|process| process.check_invariants(config))
+    }
+
+    fn take(&mut self, event: Event) -> Result<Vec<Effect>, KernelError> {
+        if let Event::Boot { config } = event {
+            return self.boot(*config);
+        }
+        let Some(config) = &self.config else { return Err(KernelError::NotBooted) };
+        let mut step = Step { config, ids: &mut self.ids, scheduler: &mut self.scheduler, out: Vec::new() };
+        match event {
+            Event::Boot { .. } => return Err(KernelError::AlreadyBooted),
+            Event::Spawn { system, tools } => {
+                let pid = Pid(step.ids.next_pid + 1);
+                if self.processes.len() >= MAX_PROCESSES {
+                    return Err(limit("processes", MAX_PROCESSES));
+                }
+                if tools.len() > MAX_TOOLS {
+                    return Err(limit("tools", MAX_TOOLS));
+                }
+                let process = Process::spawn(pid, system, tools, config)?;
+                step.ids.pid();
+                self.processes.insert(pid, process);
+                step.out.push(Effect::Spawned { pid });
+            }
+            Event::Input { pid, content, attached, options } => {
+                find(&mut self.processes, pid)?.input(content, attached, options, &mut step)?;
+            }
+            Event::Cancel { pid } => find(&mut self.processes, pid)?.cancel(&mut step),
+            Event::Restarted => {
+                step.scheduler.clear();
+                for process in self.processes.values_mut() {
+                    process.restarted(&mut step);
+                }
+            }
+            Event::Started { id } => owner(&mut self.processes, id)?.started(id)?,
+            Event::PagedIn { id, outcome } => {
+                owner(&mut self.processes, id)?.answered(id, Answer::PagedIn(outcome), &mut step)?;
+            }
+            Event::Decoded { id, outcome } => {
+                owner(&mut self.processes, id)?.answered(id, Answer::Decoded(outcome), &mut step)?;
+            }
+            Event::Returned { id, outcome } => {
+                owner(&mut self.processes, id)?.answered(id, Answer::Returned(outcome), &mut step)?;
+            }
+            Event::Answered { id, allow } => {
+                owner(&mut self.processes, id)?.answered(id, Answer::Allowed(allow), &mut step)?;
+            }
+            Event::Encoded { id, outcome } => {
+                owner(&mut self.processes, id)?.answered(id, Answer::Encoded(outcome), &mut step)?;
+            }
+        }
+        while let Some(pid) = step.scheduler.pick() {
+            if let Some(process) = self.processes.get_mut(&pid) {
+                process.decode(&mut step);
+            }
+        }
+        Ok(step.out)
+    }
+
+    fn boot(&mut self, config: Config) -> Result<Vec<Effect>, KernelError> {
+        if self.config.is_some() {
+            return Err(KernelError::AlreadyBooted);
+        }
+        config.validate()?;
+        self.config = Some(config);
+        Ok(Vec::new())
+    }
+}
+
+fn limit(what: &str, limit: usize) -> KernelError {
+    KernelError::Limit { what: what.to_owned(), limit: limit as u64 }
+}
+
+fn find(processes: &mut BTreeMap<Pid, Process>, pid: Pid) -> Result<&mut Process, KernelError> {
+    processes.get_mut(&pid).ok_or(KernelError::NoProcess(pid))
+}
+
+fn owner(processes: &mut BTreeMap<Pid, Process>, id: EffectId) -> Result<&mut Process, KernelError> {
+    processes.values_mut().find(|process| process.open_effect() == Some(id)).ok_or(KernelError::NoEffect(id))
+}

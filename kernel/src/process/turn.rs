@@ -1,0 +1,648 @@
+//! The turn of a process: from the input to the end, one answered effect at a time.
+
+use std::sync::Arc;
+
+use super::{Answer, MAX_CUTS, MAX_DECODES_PER_TURN, Phase, Process, ResultText, Step, Then, Turn, failed};
+use crate::abi::{
+    Call, CallReport, Decoded, Effect, EffectId, Encoded, Fault, FaultKind, Label, Outcome, PageId,
+    PageRequest, Provenance, Returned, Role, SourcePage, StopReason, TokenCount, ToolSpec, Trust, TurnEnd,
+    TurnOptions, Usage,
+};
+use crate::citation;
+use crate::error::KernelError;
+use crate::grammar;
+use crate::kernel::Config;
+use crate::memory::page::Place;
+use crate::memory::{Page, PageKind, layout};
+use crate::policy::Verdict;
+use crate::prompt;
+use crate::relevance::{Words, words};
+use crate::routing::{self, Choice};
+use crate::syscall::{self, Syscall};
+
+/// A found page must hold at least this part of the query's words.
+const MIN_SCORE: f32 = 0.25;
+
+impl Process {
+    /// The user said something.
+    pub(crate) fn input(
+        &mut self,
+        content: Encoded,
+        attached: Vec<SourcePage>,
+        options: TurnOptions,
+        step: &mut Step<'_>,
+    ) -> Result<(), KernelError> {
+        if self.turn.is_some() {
+            return Err(KernelError::ProcessBusy(self.pid));
+        }
+        if content.text.trim().is_empty() {
+            return Err(KernelError::Empty);
+        }
+        if let Some(schema) = &options.schema {
+            jsonschema::validator_for(schema).map_err(|error| KernelError::BadSchema {
+                what: "the answer".into(),
+                reason: error.to_string(),
+            })?;
+        }
+        self.turns += 1;
+        let room = self.room(Role::User, step.config);
+        let attached_tokens: TokenCount = attached.iter().map(|page| page.content.count()).sum();
+        let tokens = content.count().saturating_add(attached_tokens);
+        if tokens > room {
+            self.turns -= 1;
+            let what =
+                if content.count() > room { "the question" } else { "the question with what came with it" };
+            let window = step.config.engine.n_ctx;
+            return Err(KernelError::TooLarge { what: what.into(), tokens, room, window });
+        }
+        let question = content.text.to_string();
+        let place = Place { turn: self.turns, message: 0 };
+        for page in attached {
+            self.next_page = self.next_page.max(page.id.0.saturating_add(1));
+            let page = self.file_page(page, place, Role::User);
+            self.admit(vec![page], step.config);
+        }
+        let page = self.page(PageKind::Turn, Role::User, place, content, Provenance::User, Trust::User);
+        let pending = page.id;
+        let choice = if options.tools { self.route(&question) } else { Choice::Answer };
+        let prefetch = options.prefetch && step.config.has_disk;
+        let budget = self.prefetch_budget(room.saturating_sub(tokens), step.config);
+        self.turn = Some(Turn {
+            options,
+            question: question.clone(),
+            pending: Some(pending),
+            choice,
+            messages: 1,
+            calls: Vec::new(),
+            made: Vec::new(),
+            usage: Usage::default(),
+            decodes: 0,
+            cancelled: false,
+        });
+        self.table.insert(page);
+        if prefetch && budget > 0 {
+            let id = self.page_in(question, budget, step);
+            self.phase = Phase::Paging { id };
+        } else {
+            self.admit_pending(step);
+            self.queue(step);
+        }
+        Ok(())
+    }
+
+    /// The user wants the turn to end. What is under way is told to stop; its own answer
+    /// ends the turn, so nothing is left hanging.
+    pub(crate) fn cancel(&mut self, step: &mut Step<'_>) {
+        let Some(turn) = &mut self.turn else { return };
+        turn.cancelled = true;
+        match self.open_effect() {
+            Some(id) => step.out.push(Effect::Cancel { id }),
+            None => {
+                step.scheduler.forget(self.pid);
+                self.end(TurnEnd::Cancelled, String::new(), step);
+            }
+        }
+    }
+
+    /// Nothing that was under way still is.
+    pub(crate) fn restarted(&mut self, step: &mut Step<'_>) {
+        if self.turn.is_none() {
+            return;
+        }
+        self.admit_pending(step);
+        let cut_off = |what: &str| failed(FaultKind::OutcomeUnknown, format!("the program ended {what}"));
+        if let Phase::Calling { call, started: true, .. } = self.phase.clone() {
+            let message = prompt::unknown_outcome(&call.tool);
+            let fault = Fault::new(FaultKind::OutcomeUnknown, message.clone());
+            self.report(&call, Err(fault.clone()), 0);
+            self.encode(&call.tool, message, Then::End(TurnEnd::Failed(fault)), step);
+        } else {
+            self.end(cut_off("before this was answered; ask again"), String::new(), step);
+        }
+    }
+
+    /// A call is about to run.
+    pub(crate) fn started(&mut self, id: EffectId) -> Result<(), KernelError> {
+        match &mut self.phase {
+            Phase::Calling { started, .. } if !*started => {
+                *started = true;
+                Ok(())
+            }
+            _ => Err(KernelError::WrongAnswer(id)),
+        }
+    }
+
+    /// The effect that the process waits for was answered.
+    pub(crate) fn answered(
+        &mut self,
+        id: EffectId,
+        answer: Answer,
+        step: &mut Step<'_>,
+    ) -> Result<(), KernelError> {
+        match (self.phase.clone(), answer) {
+            (Phase::Paging { .. }, Answer::PagedIn(outcome)) => self.prefetched(outcome, step),
+            (Phase::Searching { .. }, Answer::PagedIn(outcome)) => self.searched(outcome, step),
+            (Phase::Decoding { .. }, Answer::Decoded(outcome)) => {
+                step.scheduler.done(id);
+                self.decoded(outcome, step);
+            }
+            (Phase::Asking { call, .. }, Answer::Allowed(allow)) => {
+                if self.is_cancelled() {
+                    self.end(TurnEnd::Cancelled, String::new(), step);
+                } else if allow {
+                    self.call(call, step);
+                } else {
+                    self.refuse(&call, "the user did not allow it", step);
+                }
+            }
+            (Phase::Calling { call, .. }, Answer::Returned(outcome)) => self.returned(&call, outcome, step),
+            (Phase::Encoding { text, then, .. }, Answer::Encoded(outcome)) => {
+                self.encoded(text, then, outcome, step);
+            }
+            _ => return Err(KernelError::WrongAnswer(id)),
+        }
+        Ok(())
+    }
+
+    /// The engine is free: decode.
+    pub(crate) fn decode(&mut self, step: &mut Step<'_>) {
+        let Some(turn) = &mut self.turn else { return };
+        turn.decodes += 1;
+        let calls = u32::try_from(turn.made.len()).unwrap_or(u32::MAX);
+        if turn.decodes >= MAX_DECODES_PER_TURN || calls >= step.config.max_calls_per_turn {
+            turn.choice = Choice::Answer;
+        }
+        if turn.options.schema.is_some() && !matches!(turn.choice, Choice::Must(_)) {
+            turn.choice = Choice::Answer;
+        }
+        let segments = layout::segments(&self.window, &self.table, &step.config.chat);
+        let prompt = layout::count(&segments);
+        let free = step.config.engine.n_ctx.saturating_sub(prompt);
+        let asked = turn.options.max_tokens.unwrap_or(step.config.reserve_tokens);
+        let id = step.ids.effect();
+        step.scheduler.run(id);
+        step.out.push(Effect::Decode {
+            id,
+            pid: self.pid,
+            layout: segments,
+            grammar: grammar_of(turn, &self.tools),
+            sampling: turn.options.sampling,
+            max_tokens: asked.clamp(1, free.max(1)),
+            show: !matches!(turn.choice, Choice::Must(_)),
+        });
+        self.phase = Phase::Decoding { id };
+    }
+
+    /// What may be called for this input. Reading a page is offered only where one is named.
+    fn route(&self, question: &str) -> Choice {
+        let names_page = citation::named(question).any(|id| self.table.get(id).is_some());
+        let offered = self.tools.iter().filter(|tool| tool.name != syscall::READ || names_page);
+        routing::choose(question, &offered.cloned().collect::<Vec<_>>())
+    }
+
+    fn prefetch_budget(&self, free: TokenCount, config: &Config) -> TokenCount {
+        let rate = self.prefill_tokens_per_s.unwrap_or(0.0).max(0.0);
+        let in_time = (rate * config.prefetch_seconds).clamp(0.0, 1e9) as TokenCount;
+        free.min(in_time.max(config.prefetch_min_tokens))
+    }
+
+    fn page_in(&mut self, query: String, budget: TokenCount, step: &mut Step<'_>) -> EffectId {
+        let id = step.ids.effect();
+        let first = PageId(self.next_page);
+        let at_most = step.config.prefetch_pages.max(1);
+        self.next_page += u64::from(at_most);
+        let request = PageRequest::Search { query, at_most };
+        step.out.push(Effect::PageIn { id, pid: self.pid, request, first, budget });
+        id
+    }
+
+    fn prefetched(&mut self, outcome: Outcome<Vec<SourcePage>>, step: &mut Step<'_>) {
+        // A disk that failed must not keep the model from answering: it answers without.
+        if let Outcome::Done(pages) = outcome {
+            let place = Place { turn: self.turns, message: 0 };
+            self.take_pages(pages, place, Role::User, step);
+        }
+        if self.is_cancelled() {
+            self.admit_pending(step);
+            self.end(TurnEnd::Cancelled, String::new(), step);
+            return;
+        }
+        self.admit_pending(step);
+        self.queue(step);
+    }
+
+    fn searched(&mut self, outcome: Outcome<Vec<SourcePage>>, step: &mut Step<'_>) {
+        if self.is_cancelled() {
+            self.end(TurnEnd::Cancelled, String::new(), step);
+            return;
+        }
+        let place = self.next_message();
+        let (taken, fault) = match outcome {
+            Outcome::Done(pages) => (self.take_pages(pages, place, Role::Tool, step), None),
+            Outcome::Failed(fault) => (0, Some(fault)),
+            Outcome::Cancelled => (0, None),
+        };
+        if taken > 0 {
+            self.queue(step);
+            return;
+        }
+        let text = fault.map_or_else(|| prompt::NOTHING_FOUND.to_owned(), |fault| fault.message);
+        self.encode(syscall::SEARCH, text, Then::Decode, step);
+    }
+
+    /// Admits found pages while they fit, skipping what is resident already and what has
+    /// too little to do with the question. Returns how many are of use.
+    fn take_pages(&mut self, pages: Vec<SourcePage>, place: Place, role: Role, step: &Step<'_>) -> u32 {
+        let wanted = self.turn.as_ref().map(|turn| words(&turn.question)).unwrap_or_default();
+        let searched = role == Role::Tool;
+        let keep = self.pending_tokens();
+        let mut left = self.prefetch_budget(self.room(role, step.config).saturating_sub(keep), step.config);
+        let mut useful = 0;
+        for source in pages.into_iter().take(step.config.prefetch_pages as usize) {
+            if let Provenance::File(range) = &source.provenance
+                && let Some(known) = self.table.find_file(range)
+                && self.window.holds(known.id)
+            {
+                let known = known.id;
+                self.table.touch(known, self.turns);
+                useful += 1;
+                continue;
+            }
+            if source.id.0 >= self.next_page || self.table.get(source.id).is_some() {
+                continue;
+            }
+            if !searched && wanted.covered_by(&words(&source.content.text)) < MIN_SCORE {
+                continue;
+            }
+            let tokens = source.content.count();
+            if tokens > left {
+                continue;
+            }
+            let page = self.file_page(source, place, role);
+            if self.admit(vec![page], step.config) {
+                left -= tokens;
+                useful += 1;
+            }
+        }
+        useful
+    }
+
+    fn decoded(&mut self, outcome: Outcome<Decoded>, step: &mut Step<'_>) {
+        let decoded = match outcome {
+            Outcome::Done(decoded) => decoded,
+            Outcome::Failed(fault) => return self.end(TurnEnd::Failed(fault), String::new(), step),
+            Outcome::Cancelled => return self.end(TurnEnd::Cancelled, String::new(), step),
+        };
+        self.account(decoded.usage);
+        if self.is_cancelled() || decoded.stop == StopReason::Cancelled {
+            let text = decoded.text.trim().to_owned();
+            self.push_output(PageKind::Turn, &decoded, step);
+            return self.end(TurnEnd::Cancelled, text, step);
+        }
+        let Some(turn) = &mut self.turn else { return };
+        let cut = decoded.stop == StopReason::Limit;
+        match syscall::parse(&decoded.text, &turn.choice, &self.tools, cut) {
+            Ok(Syscall::Answer(text)) => self.answer(text, cut, &decoded, step),
+            Ok(Syscall::Call(call)) => {
+                if turn.made.contains(&call) {
+                    return self.answer_next(step);
+                }
+                self.push_output(PageKind::Call, &decoded, step);
+                self.check(call, step);
+            }
+            Ok(Syscall::Search { query }) => {
+                let call =
+                    Call { tool: syscall::SEARCH.into(), arguments: serde_json::json!({ "query": query }) };
+                if turn.made.contains(&call) {
+                    return self.answer_next(step);
+                }
+                turn.made.push(call);
+                turn.choice = after_call(&turn.choice);
+                self.push_output(PageKind::Call, &decoded, step);
+                let budget = self.prefetch_budget(self.room(Role::Tool, step.config), step.config);
+                let id = self.page_in(query, budget, step);
+                self.phase = Phase::Searching { id };
+            }
+            Ok(Syscall::Read { page }) => {
+                let call = Call {
+                    tool: syscall::READ.into(),
+                    arguments: serde_json::json!({ "page": page.to_string() }),
+                };
+                if turn.made.contains(&call) {
+                    return self.answer_next(step);
+                }
+                turn.made.push(call);
+                turn.choice = after_call(&turn.choice);
+                self.push_output(PageKind::Call, &decoded, step);
+                self.read(page, step);
+            }
+            // What it wrote is no call: it is not kept, and the model answers in words.
+            Err(_) => self.answer_next(step),
+        }
+    }
+
+    fn answer(&mut self, text: String, cut: bool, decoded: &Decoded, step: &mut Step<'_>) {
+        self.push_output(PageKind::Turn, decoded, step);
+        let schema = self.turn.as_ref().and_then(|turn| turn.options.schema.clone());
+        if let Some(schema) = schema
+            && let Err(error) = syscall::parse_value(&text, &schema)
+        {
+            let why = if cut { "it was cut at its token limit".to_owned() } else { error.to_string() };
+            let message = format!("the answer does not fit its schema: {why}");
+            return self.end(failed(FaultKind::Engine, message), text, step);
+        }
+        if text.is_empty() && !cut {
+            return self.end(
+                failed(FaultKind::Engine, "the model answered nothing; ask in other words"),
+                text,
+                step,
+            );
+        }
+        let end = if cut { TurnEnd::Cut } else { TurnEnd::Answered };
+        self.end(end, text, step);
+    }
+
+    /// The next decode must be an answer.
+    fn answer_next(&mut self, step: &mut Step<'_>) {
+        let Some(turn) = &mut self.turn else { return };
+        if turn.choice == Choice::Answer || turn.decodes >= MAX_DECODES_PER_TURN {
+            let message = "the model wrote nothing that can be used; ask in other words";
+            return self.end(failed(FaultKind::Engine, message), String::new(), step);
+        }
+        turn.choice = Choice::Answer;
+        self.queue(step);
+    }
+
+    fn check(&mut self, call: Call, step: &mut Step<'_>) {
+        match step.config.policy.check(&call) {
+            Verdict::Allow => self.call(call, step),
+            Verdict::Ask => {
+                let id = step.ids.effect();
+                let reason = format!("a rule asks before {} runs", call.tool);
+                step.out.push(Effect::Ask { id, pid: self.pid, call: call.clone(), reason });
+                self.phase = Phase::Asking { id, call };
+            }
+            Verdict::Deny => self.refuse(&call, "it is not allowed", step),
+        }
+    }
+
+    fn call(&mut self, call: Call, step: &mut Step<'_>) {
+        if let Some(turn) = &mut self.turn {
+            turn.made.push(call.clone());
+            turn.choice = after_call(&turn.choice);
+        }
+        let id = step.ids.effect();
+        step.out.push(Effect::Call { id, pid: self.pid, call: call.clone() });
+        self.phase = Phase::Calling { id, call, started: false };
+    }
+
+    fn refuse(&mut self, call: &Call, reason: &str, step: &mut Step<'_>) {
+        let fault = Fault::new(FaultKind::Denied, format!("{} did not run: {reason}", call.tool));
+        if let Some(turn) = &mut self.turn {
+            turn.made.push(call.clone());
+            turn.choice = Choice::Answer;
+        }
+        self.report(call, Err(fault.clone()), 0);
+        self.encode(&call.tool, fault.message, Then::Decode, step);
+    }
+
+    fn returned(&mut self, call: &Call, outcome: Outcome<Returned>, step: &mut Step<'_>) {
+        match outcome {
+            Outcome::Done(returned) => {
+                self.report(call, Ok(returned.value), returned.micros);
+                self.result(&call.tool, returned.content, step);
+            }
+            Outcome::Failed(fault) => {
+                let message = prompt::failed_call(&call.tool, &fault.message);
+                self.report(call, Err(fault), 0);
+                self.encode(&call.tool, message, Then::Decode, step);
+            }
+            Outcome::Cancelled => {
+                self.report(call, Err(Fault::new(FaultKind::Limit, "cancelled")), 0);
+                self.end(TurnEnd::Cancelled, String::new(), step);
+            }
+        }
+    }
+
+    /// A result becomes a page, cut when it is too large, and the model goes on.
+    fn result(&mut self, tool: &str, content: Encoded, step: &mut Step<'_>) {
+        let text = ResultText::whole(content.text.to_string(), tool);
+        self.place_result(text, Then::Decode, content, step);
+    }
+
+    fn encoded(&mut self, text: ResultText, then: Then, outcome: Outcome<Encoded>, step: &mut Step<'_>) {
+        match outcome {
+            Outcome::Done(content) => self.place_result(text, then, content, step),
+            Outcome::Failed(fault) => self.end(TurnEnd::Failed(fault), String::new(), step),
+            Outcome::Cancelled => self.end(TurnEnd::Cancelled, String::new(), step),
+        }
+    }
+
+    fn place_result(&mut self, text: ResultText, then: Then, content: Encoded, step: &mut Step<'_>) {
+        // Half of what is free, so that the answer to a long result still has its question.
+        let limit = self.room(Role::Tool, step.config) / 2;
+        if content.count() > limit {
+            return self.cut_result(text, then, &content, limit, step);
+        }
+        let place = self.next_message();
+        let provenance = Provenance::Tool { tool: text.tool };
+        let page = self.page(PageKind::Result, Role::Tool, place, content, provenance, Trust::Tool);
+        if !self.admit(vec![page], step.config) {
+            return self.end(failed(FaultKind::Limit, FULL), String::new(), step);
+        }
+        match then {
+            Then::End(end) => self.end(end, String::new(), step),
+            Then::Decode if self.is_cancelled() => self.end(TurnEnd::Cancelled, String::new(), step),
+            Then::Decode => self.queue(step),
+        }
+    }
+
+    fn cut_result(
+        &mut self,
+        text: ResultText,
+        then: Then,
+        content: &Encoded,
+        limit: TokenCount,
+        step: &mut Step<'_>,
+    ) {
+        if text.attempts >= MAX_CUTS || limit == 0 {
+            return self.end(failed(FaultKind::Limit, FULL), String::new(), step);
+        }
+        let all = text.text.chars().count();
+        let shown = text.shown.unwrap_or(all);
+        let share = f64::from(limit) / f64::from(content.count().max(1)) * 0.9;
+        let keep = ((shown as f64 * share) as usize).saturating_sub(CUT_NOTE_CHARS);
+        let text = ResultText { shown: Some(keep), attempts: text.attempts + 1, ..text };
+        self.encode_again(text, then, step);
+    }
+
+    /// The model asked for a page by its address.
+    fn read(&mut self, id: PageId, step: &mut Step<'_>) {
+        let Some(page) = self.table.get(id) else {
+            return self.encode(syscall::READ, format!("There is no page {id}."), Then::Decode, step);
+        };
+        if self.window.holds(id) {
+            let text = format!("{id} is shown above.");
+            self.table.touch(id, self.turns);
+            return self.encode(syscall::READ, text, Then::Decode, step);
+        }
+        let content = page.content.clone();
+        self.result(syscall::READ, content, step);
+    }
+
+    fn encode(&mut self, tool: &str, text: String, then: Then, step: &mut Step<'_>) {
+        self.encode_again(ResultText::whole(text, tool), then, step);
+    }
+
+    fn encode_again(&mut self, text: ResultText, then: Then, step: &mut Step<'_>) {
+        let id = step.ids.effect();
+        step.out.push(Effect::Encode { id, pid: self.pid, text: text.worded() });
+        self.phase = Phase::Encoding { id, text, then };
+    }
+
+    fn queue(&mut self, step: &mut Step<'_>) {
+        self.phase = Phase::Queued;
+        step.scheduler.enqueue(self.pid);
+    }
+
+    fn admit_pending(&mut self, step: &Step<'_>) {
+        let pending = self.turn.as_mut().and_then(|turn| turn.pending.take());
+        if let Some(page) = pending.and_then(|id| self.table.get(id)).cloned() {
+            self.admit(vec![page], step.config);
+        }
+    }
+
+    fn pending_tokens(&self) -> TokenCount {
+        let pending = self.turn.as_ref().and_then(|turn| turn.pending);
+        pending.and_then(|id| self.table.get(id)).map_or(0, Page::tokens)
+    }
+
+    fn push_output(&mut self, kind: PageKind, decoded: &Decoded, step: &Step<'_>) {
+        if decoded.tokens.is_empty() {
+            return;
+        }
+        let place = self.next_message();
+        let content = Encoded { text: Arc::clone(&decoded.text), tokens: Arc::clone(&decoded.tokens) };
+        let page = self.page(kind, Role::Assistant, place, content, Provenance::Model, Trust::Model);
+        // It fits, or so much of it does not that older turns have to leave; an answer that
+        // fills the window alone stays in the table only.
+        if !self.admit(vec![page.clone()], step.config) {
+            self.table.insert(page);
+        }
+    }
+
+    fn report(&mut self, call: &Call, result: Result<serde_json::Value, Fault>, micros: u64) {
+        if let Some(turn) = &mut self.turn {
+            let Call { tool, arguments } = call.clone();
+            turn.calls.push(CallReport { tool, arguments, result, micros });
+        }
+    }
+
+    fn account(&mut self, usage: Usage) {
+        if usage.prefilled >= 32 && usage.first_token_ms > 0 {
+            let rate = usage.prefilled as f32 * 1000.0 / usage.first_token_ms as f32;
+            let before = self.prefill_tokens_per_s.unwrap_or(rate);
+            self.prefill_tokens_per_s = Some(before * 0.5 + rate * 0.5);
+        }
+        if let Some(turn) = &mut self.turn {
+            let sum = &mut turn.usage;
+            if sum.total_ms == 0 {
+                sum.first_token_ms = usage.first_token_ms;
+            }
+            sum.prefilled += usage.prefilled;
+            sum.reused += usage.reused;
+            sum.decoded += usage.decoded;
+            sum.total_ms += usage.total_ms;
+        }
+    }
+
+    fn is_cancelled(&self) -> bool {
+        self.turn.as_ref().is_some_and(|turn| turn.cancelled)
+    }
+
+    fn next_message(&mut self) -> Place {
+        let message = self.turn.as_mut().map_or(0, |turn| {
+            turn.messages += 1;
+            turn.messages - 1
+        });
+        Place { turn: self.turns, message }
+    }
+
+    fn file_page(&self, source: SourcePage, place: Place, role: Role) -> Page {
+        Page {
+            id: source.id,
+            kind: PageKind::File,
+            role,
+            place,
+            words: words(&source.text),
+            content: source.content,
+            text: source.text,
+            provenance: source.provenance,
+            label: source.label,
+            last_used_turn: self.turns,
+        }
+    }
+
+    fn page(
+        &mut self,
+        kind: PageKind,
+        role: Role,
+        place: Place,
+        content: Encoded,
+        provenance: Provenance,
+        trust: Trust,
+    ) -> Page {
+        let text = Arc::clone(&content.text);
+        let id = self.new_page();
+        let (last_used_turn, label) = (self.turns, Label::public(trust));
+        Page {
+            id,
+            kind,
+            role,
+            place,
+            content,
+            text,
+            provenance,
+            label,
+            last_used_turn,
+            words: Words::default(),
+        }
+    }
+}
+
+/// Room for the note that says a result was cut, in characters.
+const CUT_NOTE_CHARS: usize = 80;
+
+impl ResultText {
+    fn whole(text: String, tool: &str) -> Self {
+        Self { text, shown: None, tool: tool.to_owned(), attempts: 0 }
+    }
+
+    /// What the model reads.
+    fn worded(&self) -> String {
+        let Some(shown) = self.shown else { return self.text.clone() };
+        let head: String = self.text.chars().take(shown).collect();
+        let all = self.text.chars().count();
+        format!("{head}\n[cut: the result has {all} characters, these are the first {shown}]")
+    }
+}
+
+const FULL: &str =
+    "the window is full: nothing more can leave it; ask a shorter question or use a larger window";
+
+fn after_call(choice: &Choice) -> Choice {
+    match choice {
+        Choice::Answer => Choice::Answer,
+        Choice::May(names) | Choice::Must(names) => Choice::May(names.clone()),
+    }
+}
+
+fn grammar_of(turn: &Turn, tools: &[ToolSpec]) -> Option<crate::abi::Grammar> {
+    let (names, or_text) = match &turn.choice {
+        Choice::Answer => return turn.options.schema.as_ref().map(grammar::value),
+        Choice::May(names) => (names, true),
+        Choice::Must(names) => (names, false),
+    };
+    let offered: Vec<&ToolSpec> = tools.iter().filter(|tool| names.contains(&tool.name)).collect();
+    Some(grammar::calls(&offered, or_text))
+}

@@ -1,0 +1,175 @@
+//! System calls: the few things a model may ask of the kernel. What it wrote is an
+//! allegation until it is checked here.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::abi::{Call, PageId, ToolSpec};
+use crate::routing::Choice;
+
+/// A checked request of the model.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Syscall {
+    /// Answer the user: the turn ends.
+    Answer(String),
+    /// Run a tool.
+    Call(Call),
+    /// Find pages on the disk.
+    Search {
+        /// Free text.
+        query: String,
+    },
+    /// Bring a page back into the window.
+    Read {
+        /// Its address.
+        page: PageId,
+    },
+}
+
+/// Why what the model wrote is no system call.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BadSyscall {
+    /// The output broke off in the middle of a call.
+    #[error("the call was cut off before its end")]
+    CutOff,
+    /// The output is not what was asked for.
+    #[error("what the model wrote is not a call: {0}")]
+    NotACall(String),
+    /// The arguments do not fit.
+    #[error("the arguments of {tool} do not fit its schema: {reason}")]
+    BadArguments {
+        /// The tool.
+        tool: String,
+        /// What does not fit.
+        reason: String,
+    },
+    /// The answer does not fit the schema it is held to.
+    #[error("the answer does not fit its schema: {0}")]
+    BadAnswer(String),
+}
+
+/// The name of the system call that searches the disk.
+pub const SEARCH: &str = "search";
+
+/// The name of the system call that reads a page.
+pub const READ: &str = "read";
+
+/// The system calls that a process with mounted folders offers the model beside its tools.
+pub fn disk_calls() -> Vec<ToolSpec> {
+    let spec = |name: &str, description: &str, keywords: &[&str], parameter: &str, pattern: Option<&str>| {
+        let mut property = json!({ "type": "string" });
+        if let Some(pattern) = pattern {
+            property["pattern"] = json!(pattern);
+        }
+        ToolSpec {
+            name: name.to_owned(),
+            description: description.to_owned(),
+            keywords: keywords.iter().map(|word| (*word).to_owned()).collect(),
+            parameters: json!({
+                "type": "object",
+                "properties": { parameter: property },
+                "required": [parameter],
+                "additionalProperties": false,
+            }),
+        }
+    };
+    vec![
+        spec(SEARCH, "Finds more pages of the user's files.", &["search", "look up"], "query", None),
+        spec(
+            READ,
+            "Brings back a page that is no longer shown, by its address.",
+            &["reread", "page"],
+            "page",
+            Some("^p[0-9]{1,9}$"),
+        ),
+    ]
+}
+
+/// Checks what the model wrote.
+///
+/// # Errors
+/// See [`BadSyscall`].
+pub fn parse(text: &str, choice: &Choice, tools: &[ToolSpec], cut: bool) -> Result<Syscall, BadSyscall> {
+    let trimmed = text.trim();
+    let offered = match choice {
+        Choice::Answer => return Ok(Syscall::Answer(trimmed.to_owned())),
+        Choice::May(names) | Choice::Must(names) => names,
+    };
+    let must = matches!(choice, Choice::Must(_));
+    match find_call(trimmed) {
+        Some(alleged) if offered.contains(&alleged.tool) => check(alleged, tools),
+        Some(alleged) if must => Err(BadSyscall::NotACall(format!("{} is not offered", alleged.tool))),
+        None if must && cut => Err(BadSyscall::CutOff),
+        None if must => Err(BadSyscall::NotACall(preview(trimmed))),
+        _ if cut && trimmed.starts_with('{') => Err(BadSyscall::CutOff),
+        _ => Ok(Syscall::Answer(trimmed.to_owned())),
+    }
+}
+
+/// Checks an answer that is held to a schema.
+///
+/// # Errors
+/// [`BadSyscall::BadAnswer`] when it is no JSON or does not fit.
+pub fn parse_value(text: &str, schema: &Value) -> Result<Value, BadSyscall> {
+    let value: Value =
+        serde_json::from_str(text.trim()).map_err(|error| BadSyscall::BadAnswer(error.to_string()))?;
+    validate(&value, schema).map_err(BadSyscall::BadAnswer)?;
+    Ok(value)
+}
+
+/// Whether a value fits a schema; the reason when it does not.
+///
+/// # Errors
+/// What does not fit, or why the schema cannot be used.
+pub fn validate(value: &Value, schema: &Value) -> Result<(), String> {
+    let validator = jsonschema::validator_for(schema).map_err(|error| error.to_string())?;
+    validator.validate(value).map_err(|error| format!("at {:?}: {error}", error.instance_path().as_str()))
+}
+
+/// A call in the model's output: the whole of it, in a fence, or at its end after some words.
+fn find_call(text: &str) -> Option<Call> {
+    let whole = as_call(text);
+    if whole.is_some() {
+        return whole;
+    }
+    text.match_indices('{').take(MAX_CANDIDATES).find_map(|(at, _)| {
+        let mut values = serde_json::Deserializer::from_str(&text[at..]).into_iter::<Value>();
+        values.next()?.ok().and_then(from_value)
+    })
+}
+
+/// How many opening braces of one output are looked at.
+const MAX_CANDIDATES: usize = 32;
+
+fn as_call(text: &str) -> Option<Call> {
+    serde_json::from_str(text).ok().and_then(from_value)
+}
+
+fn from_value(value: Value) -> Option<Call> {
+    let Value::Object(mut map) = value else { return None };
+    let tool = map.remove("name")?.as_str()?.to_owned();
+    let arguments = map.remove("arguments")?;
+    (arguments.is_object() && map.is_empty()).then_some(Call { tool, arguments })
+}
+
+fn check(call: Call, tools: &[ToolSpec]) -> Result<Syscall, BadSyscall> {
+    let Some(spec) = tools.iter().find(|spec| spec.name == call.tool) else {
+        return Err(BadSyscall::NotACall(format!("{} does not exist", call.tool)));
+    };
+    validate(&call.arguments, &spec.parameters)
+        .map_err(|reason| BadSyscall::BadArguments { tool: call.tool.clone(), reason })?;
+    let text_of = |key: &str| call.arguments[key].as_str().unwrap_or_default().to_owned();
+    match call.tool.as_str() {
+        SEARCH => Ok(Syscall::Search { query: text_of("query") }),
+        READ => text_of("page")
+            .parse()
+            .map(|page| Syscall::Read { page })
+            .map_err(|error| BadSyscall::BadArguments { tool: READ.into(), reason: format!("{error}") }),
+        _ => Ok(Syscall::Call(call)),
+    }
+}
+
+fn preview(text: &str) -> String {
+    text.chars().take(60).collect()
+}

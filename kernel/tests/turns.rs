@@ -1,0 +1,464 @@
+//! Turns, event by event: what is asked of the machine, and how each answer is taken.
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use common::*;
+use lucid_kernel::Kernel;
+use lucid_kernel::abi::*;
+use lucid_kernel::journal;
+use lucid_kernel::memory::{PageKind, layout};
+use lucid_kernel::policy::{Rule, Verdict};
+use serde_json::json;
+
+/// Drives a kernel by scripted answers.
+struct Rig {
+    kernel: Kernel,
+    pid: Pid,
+    events: Vec<Event>,
+}
+
+impl Rig {
+    fn new(n_ctx: TokenCount, tools: Vec<ToolSpec>) -> Self {
+        let (kernel, pid, events) = booted(config(n_ctx), tools);
+        Self { kernel, pid, events }
+    }
+
+    fn step(&mut self, event: Event) -> Vec<Effect> {
+        self.events.push(event.clone());
+        let effects = self.kernel.step(event);
+        self.kernel.check_invariants().unwrap();
+        effects
+    }
+
+    fn ask(&mut self, text: &str) -> Vec<Effect> {
+        self.step(input(self.pid, text, TurnOptions::default()))
+    }
+
+    /// Asks, finds nothing, and returns the decode.
+    fn ask_unpaged(&mut self, text: &str) -> Effect {
+        let effects = self.ask(text);
+        let id = page_in(&effects);
+        one(self.step(Event::PagedIn { id, outcome: Outcome::Done(vec![]) }))
+    }
+
+    fn say(&mut self, effect: &Effect, text: &str) -> Vec<Effect> {
+        let Effect::Decode { id, .. } = effect else { panic!("no decode: {effect:?}") };
+        self.step(decoded(*id, text))
+    }
+}
+
+fn one(effects: Vec<Effect>) -> Effect {
+    assert_eq!(effects.len(), 1, "{effects:?}");
+    effects.into_iter().next().unwrap()
+}
+
+fn page_in(effects: &[Effect]) -> EffectId {
+    match effects {
+        [Effect::PageIn { id, .. }] => *id,
+        other => panic!("no page-in: {other:?}"),
+    }
+}
+
+fn report(effects: Vec<Effect>) -> TurnReport {
+    match one(effects) {
+        Effect::Ended { report, .. } => *report,
+        other => panic!("the turn goes on: {other:?}"),
+    }
+}
+
+fn text_of(effect: &Effect) -> String {
+    let Effect::Decode { layout, .. } = effect else { panic!("no decode: {effect:?}") };
+    let bytes = layout.iter().flat_map(|segment| segment.tokens.iter()).map(|token| *token as u8);
+    String::from_utf8(bytes.collect()).unwrap()
+}
+
+fn call(rig: &mut Rig, effect: &Effect, expression: &str) -> Effect {
+    let text = json!({ "name": "calc", "arguments": { "expression": expression } }).to_string();
+    one(rig.say(effect, &text))
+}
+
+fn returned(id: EffectId, text: &str) -> Event {
+    Event::Returned {
+        id,
+        outcome: Outcome::Done(Returned { value: json!(text), content: encoded(text), micros: 300 }),
+    }
+}
+
+#[test]
+fn a_plain_turn_is_two_steps_and_a_page_in() {
+    let mut rig = Rig::new(4096, vec![calc()]);
+    let decode = rig.ask_unpaged("say hello in French");
+    assert_eq!(
+        text_of(&decode),
+        "<|im_start|>system\nYou help.<|im_end|>\n<|im_start|>user\nsay hello in French<|im_end|>\n<|im_start|>assistant\n"
+    );
+    assert!(matches!(&decode, Effect::Decode { grammar: None, show: true, max_tokens: 1024, .. }));
+    let report = report(rig.say(&decode, "Bonjour."));
+    assert_eq!((report.end, report.answer.as_str()), (TurnEnd::Answered, "Bonjour."));
+    assert_eq!(report.usage.prefilled, 10);
+}
+
+#[test]
+fn the_second_turn_appends_to_the_first() {
+    let mut rig = Rig::new(4096, vec![]);
+    let first = rig.ask_unpaged("one");
+    rig.say(&first, "two");
+    let second = rig.ask_unpaged("three");
+    let grown = format!("{}two<|im_end|>\n", text_of(&first));
+    assert!(text_of(&second).starts_with(&grown));
+}
+
+#[test]
+fn a_named_tool_must_be_called_and_its_result_is_read() {
+    let mut rig = Rig::new(4096, vec![calc()]);
+    let decode = rig.ask_unpaged("What is 17.5% of 2310.40? Use the calculator.");
+    let Effect::Decode { grammar: Some(grammar), show: false, .. } = &decode else { panic!("{decode:?}") };
+    assert!(grammar.lark.starts_with("start: call\n"), "{}", grammar.lark);
+    let effect = call(&mut rig, &decode, "17.5% * 2310.40");
+    let Effect::Call { id, call, .. } = effect else { panic!("{effect:?}") };
+    assert_eq!(call.arguments, json!({ "expression": "17.5% * 2310.40" }));
+    rig.step(Event::Started { id });
+    let next = one(rig.step(returned(id, "404.32")));
+    assert!(text_of(&next).contains("<tool_response>\n404.32\n</tool_response>"));
+    let report = report(rig.say(&next, "It is 404.32."));
+    assert_eq!(report.calls[0].result, Ok(json!("404.32")));
+    assert_eq!(report.calls[0].micros, 300);
+}
+
+#[test]
+fn what_is_near_a_tool_may_call_it_and_plain_questions_may_not() {
+    let mut rig = Rig::new(4096, vec![calc()]);
+    for near in ["If a shirt costs 20 and drops by 15%, what do I pay?", "Is a calculator cheap?"] {
+        let decode = rig.ask_unpaged(near);
+        let may = matches!(&decode, Effect::Decode { grammar: Some(g), .. } if g.lark.starts_with("start: text | call"));
+        assert!(may, "{near}: {decode:?}");
+        rig.say(&decode, "About 17.");
+    }
+    for plain in ["Who wrote Faust?", "Don't use the calculator: what is a prime?", "Born on 2026-11-23?"] {
+        let decode = rig.ask_unpaged(plain);
+        let free = matches!(&decode, Effect::Decode { grammar: None, .. });
+        let may =
+            matches!(&decode, Effect::Decode { grammar: Some(g), .. } if g.lark.starts_with("start: text"));
+        assert!(free || (plain.contains("calculator") && may), "{plain}: {decode:?}");
+        rig.say(&decode, "Fine.");
+    }
+}
+
+#[test]
+fn a_calculation_must_be_calculated() {
+    let mut rig = Rig::new(4096, vec![calc()]);
+    for sum in ["What is 17.5% of 2310.40?", "3 * (4 + 5)", "how much is 12 times 13?", "2^10 ="] {
+        let decode = rig.ask_unpaged(sum);
+        assert!(matches!(&decode, Effect::Decode { show: false, .. }), "{sum}: {decode:?}");
+        rig.say(&decode, "?");
+        rig.step(Event::Cancel { pid: rig.pid });
+        let open = rig.kernel.open_effects();
+        for (_, id) in open {
+            rig.step(decoded(id, ""));
+        }
+    }
+    for plain in ["What is 24/7 support?", "What is C++11?", "what is a 3-2-1 backup?"] {
+        let decode = rig.ask_unpaged(plain);
+        assert!(matches!(&decode, Effect::Decode { show: true, .. }), "{plain}: {decode:?}");
+        rig.say(&decode, "It is a thing.");
+    }
+}
+
+#[test]
+fn the_same_call_twice_is_not_run_twice() {
+    let mut rig = Rig::new(4096, vec![calc()]);
+    let decode = rig.ask_unpaged("Use calc: 1+1");
+    let Effect::Call { id, .. } = call(&mut rig, &decode, "1+1") else { panic!() };
+    rig.step(Event::Started { id });
+    let next = one(rig.step(returned(id, "2")));
+    let forced = call(&mut rig, &next, "1+1");
+    assert!(matches!(&forced, Effect::Decode { grammar: None, .. }), "{forced:?}");
+    assert_eq!(report(rig.say(&forced, "2.")).calls.len(), 1);
+}
+
+#[test]
+fn malformed_calls_are_allegations_only() {
+    for bad in [
+        r#"{"name": "calc", "arguments": {"expression": 3}}"#,
+        r#"{"name": "rm", "arguments": {"expression": "1"}}"#,
+        r#"{"name": "calc", "arguments": {"expression": "1"#,
+        r#"{"name": "calc", "arguments": []}"#,
+    ] {
+        let mut rig = Rig::new(4096, vec![calc()]);
+        let decode = rig.ask_unpaged("use calc to add 1 and 1");
+        let effect = one(rig.say(&decode, bad));
+        assert!(matches!(&effect, Effect::Decode { grammar: None, .. }), "{bad}: {effect:?}");
+        assert_eq!(report(rig.say(&effect, "2")).calls, vec![]);
+    }
+}
+
+#[test]
+fn policy_denies_and_asks() {
+    let rule = |verdict| Rule { tool: "calc".into(), verdict };
+    let rig_with = |rules| {
+        let mut config = config(4096);
+        config.policy.rules = rules;
+        let (kernel, pid, events) = booted(config, vec![calc()]);
+        Rig { kernel, pid, events }
+    };
+    let mut rig = rig_with(vec![rule(Verdict::Allow), rule(Verdict::Deny)]);
+    let decode = rig.ask_unpaged("use calc: 1+1");
+    let Effect::Encode { id, text, .. } = call(&mut rig, &decode, "1+1") else { panic!() };
+    assert!(text.contains("not allowed"), "{text}");
+    let next = one(rig.step(Event::Encoded { id, outcome: Outcome::Done(encoded(&text)) }));
+    let denied = report(rig.say(&next, "I may not."));
+    assert_eq!(denied.calls[0].result.as_ref().unwrap_err().kind, FaultKind::Denied);
+
+    for allow in [true, false] {
+        let mut rig = rig_with(vec![rule(Verdict::Ask)]);
+        let decode = rig.ask_unpaged("use calc: 1+1");
+        let Effect::Ask { id, .. } = call(&mut rig, &decode, "1+1") else { panic!() };
+        let next = one(rig.step(Event::Answered { id, allow }));
+        assert_eq!(matches!(next, Effect::Call { .. }), allow, "{next:?}");
+        assert_eq!(matches!(next, Effect::Encode { .. }), !allow, "{next:?}");
+    }
+    let mut rig = rig_with(vec![Rule { tool: "a*b*".into(), verdict: Verdict::Allow }]);
+    let decode = rig.ask_unpaged("use calc: 1+1");
+    assert!(
+        matches!(call(&mut rig, &decode, "1+1"), Effect::Encode { .. }),
+        "a rule that cannot be read denies"
+    );
+}
+
+#[test]
+fn pages_stand_before_the_question_and_are_cited() {
+    let mut rig = Rig::new(4096, vec![]);
+    let effects = rig.ask("Which port does the server listen on?");
+    let [Effect::PageIn { id, first, .. }] = &effects[..] else { panic!("{effects:?}") };
+    let (id, first) = (*id, *first);
+    let pages = vec![
+        file_page(
+            first,
+            "/d/net.md",
+            (10, 12),
+            "# Network\nThe server listens on port 7311.\nIt speaks HTTP.",
+        ),
+        file_page(PageId(first.0 + 1), "/d/zoo.md", (1, 1), "Giraffes eat leaves."),
+    ];
+    let decode = one(rig.step(Event::PagedIn { id, outcome: Outcome::Done(pages) }));
+    let text = text_of(&decode);
+    assert!(text.contains("/d/net.md:10-12\n# Network"), "{text}");
+    assert!(!text.contains("Giraffes"), "a page that has nothing of the question stays out");
+    assert!(text.find("port 7311").unwrap() < text.find("Which port").unwrap());
+    let report = report(rig.say(&decode, "It listens on port 7311."));
+    assert_eq!(report.citations, vec![Citation { path: "/d/net.md".into(), lines: (11, 11), page: first }]);
+    // Asked again, the same page is not paged in twice.
+    let effects = rig.ask("On which port does the server listen again?");
+    let [Effect::PageIn { id, first, .. }] = &effects[..] else { panic!("{effects:?}") };
+    let again = file_page(
+        *first,
+        "/d/net.md",
+        (10, 12),
+        "# Network\nThe server listens on port 7311.\nIt speaks HTTP.",
+    );
+    let id = *id;
+    let decode = one(rig.step(Event::PagedIn { id, outcome: Outcome::Done(vec![again]) }));
+    assert_eq!(text_of(&decode).matches("port 7311.\nIt speaks").count(), 1);
+}
+
+#[test]
+fn a_small_window_keeps_working_and_loses_nothing() {
+    let mut rig = Rig::new(600, vec![]);
+    for round in 0..40 {
+        let decode = rig.ask_unpaged(&format!("question number {round} with some words in it"));
+        rig.say(&decode, &format!("answer number {round} with some more words"));
+    }
+    let process = &rig.kernel.processes()[&rig.pid];
+    let turns = process.table().iter().filter(|page| page.kind == PageKind::Turn).count();
+    assert_eq!(turns, 80);
+    assert!(process.window().slots().len() < 20);
+    let text: String = process.table().iter().map(|page| page.content.text.to_string()).collect();
+    assert!(text.contains("question number 0 ") && text.contains("answer number 39"));
+}
+
+#[test]
+fn eviction_is_batched_so_that_the_front_is_disturbed_seldom() {
+    let mut rig = Rig::new(8000, vec![]);
+    let mut disturbed = 0;
+    let mut before = String::new();
+    for round in 0..100 {
+        let decode = rig.ask_unpaged(&format!("question number {round} with some words in it"));
+        let text = text_of(&decode);
+        let body = before.strip_suffix("<|im_start|>assistant\n").unwrap_or(&before).to_owned();
+        disturbed += u32::from(!text.starts_with(&body));
+        before = text;
+        rig.say(&decode, &format!("answer number {round} with some more words"));
+    }
+    assert!((3..10).contains(&disturbed), "{disturbed} of 100 turns lost the engine's prefix");
+}
+
+#[test]
+fn what_cannot_fit_is_refused_before_anything_is_sent() {
+    let mut rig = Rig::new(600, vec![]);
+    let before = rig.kernel.clone();
+    let effects = rig.ask(&"long ".repeat(200));
+    let [Effect::Refused { error }] = &effects[..] else { panic!("{effects:?}") };
+    let message = error.to_string();
+    assert!(message.contains("the question has 1000 tokens") && message.contains("600"), "{message}");
+    assert_eq!(rig.kernel, before);
+    assert!(matches!(&rig.ask("  \n")[..], [Effect::Refused { .. }]));
+}
+
+#[test]
+fn a_huge_result_is_cut_to_fit() {
+    let mut rig = Rig::new(1024, vec![calc()]);
+    let decode = rig.ask_unpaged("use calc: 1+1");
+    let Effect::Call { id, .. } = call(&mut rig, &decode, "1+1") else { panic!() };
+    rig.step(Event::Started { id });
+    let mut effect = one(rig.step(returned(id, &"9".repeat(100_000))));
+    while let Effect::Encode { id, text, .. } = effect {
+        effect = one(rig.step(Event::Encoded { id, outcome: Outcome::Done(encoded(&text)) }));
+    }
+    assert!(text_of(&effect).contains("[cut: the result has 100000 characters"));
+}
+
+#[test]
+fn cancel_ends_the_turn_wherever_it_is() {
+    let mut rig = Rig::new(4096, vec![calc()]);
+    // While pages are looked for.
+    let id = page_in(&rig.ask("first"));
+    assert_eq!(rig.step(Event::Cancel { pid: rig.pid }), vec![Effect::Cancel { id }]);
+    let ended = report(rig.step(Event::PagedIn { id, outcome: Outcome::Cancelled }));
+    assert_eq!(ended.end, TurnEnd::Cancelled);
+    // While it decodes: what came is kept.
+    let decode = rig.ask_unpaged("second");
+    let Effect::Decode { id, .. } = decode else { panic!() };
+    assert_eq!(rig.step(Event::Cancel { pid: rig.pid }), vec![Effect::Cancel { id }]);
+    let ended = report(rig.step(decoded(id, "half an ans")));
+    assert_eq!((ended.end, ended.answer.as_str()), (TurnEnd::Cancelled, "half an ans"));
+    // While a tool runs.
+    let decode = rig.ask_unpaged("use calc: 2+2");
+    let Effect::Call { id, .. } = call(&mut rig, &decode, "2+2") else { panic!() };
+    rig.step(Event::Started { id });
+    assert_eq!(rig.step(Event::Cancel { pid: rig.pid }), vec![Effect::Cancel { id }]);
+    assert_eq!(report(rig.step(Event::Returned { id, outcome: Outcome::Cancelled })).end, TurnEnd::Cancelled);
+    // When nothing is under way there is nothing to do.
+    assert_eq!(rig.step(Event::Cancel { pid: rig.pid }), vec![]);
+    let decode = rig.ask_unpaged("and on");
+    assert!(text_of(&decode).contains("first"), "a cancelled input is not lost");
+}
+
+#[test]
+fn after_a_crash_a_started_call_is_unknown_and_never_run_again() {
+    let mut rig = Rig::new(4096, vec![calc()]);
+    let decode = rig.ask_unpaged("use calc: 1+1");
+    let Effect::Call { id, .. } = call(&mut rig, &decode, "1+1") else { panic!() };
+    rig.step(Event::Started { id });
+    let mut kernel = journal::replay(&rig.events);
+    assert_eq!(kernel, rig.kernel);
+    assert_eq!(kernel.open_effects(), vec![(rig.pid, id)]);
+    let effects = kernel.step(Event::Restarted);
+    let [Effect::Encode { id: encode, text, .. }] = &effects[..] else { panic!("{effects:?}") };
+    assert!(text.contains("not known"), "{text}");
+    let effects = kernel.step(Event::Encoded { id: *encode, outcome: Outcome::Done(encoded(text)) });
+    let ended = report(effects);
+    assert_eq!(ended.calls[0].result.as_ref().unwrap_err().kind, FaultKind::OutcomeUnknown);
+    assert!(
+        matches!(&kernel.step(returned(id, "2"))[..], [Effect::Refused { .. }]),
+        "its answer comes too late"
+    );
+    assert!(matches!(
+        &kernel.step(input(rig.pid, "again", TurnOptions::default()))[..],
+        [Effect::PageIn { .. }]
+    ));
+}
+
+#[test]
+fn an_answer_is_held_to_its_schema() {
+    let schema = json!({ "type": "object", "properties": { "n": { "type": "integer" } }, "required": ["n"] });
+    let options = TurnOptions { schema: Some(schema), prefetch: false, ..TurnOptions::default() };
+    let mut rig = Rig::new(4096, vec![]);
+    let decode = one(rig.step(input(rig.pid, "how many?", options.clone())));
+    let Effect::Decode { grammar: Some(grammar), .. } = &decode else { panic!() };
+    assert!(grammar.lark.contains("\"maximum\""), "numbers are bounded: {}", grammar.lark);
+    assert_eq!(report(rig.say(&decode, r#"{"n": 3}"#)).end, TurnEnd::Answered);
+    let decode = one(rig.step(input(rig.pid, "how many?", options)));
+    let bad = report(rig.say(&decode, r#"{"n": "three"}"#));
+    assert!(matches!(bad.end, TurnEnd::Failed(fault) if fault.message.contains("schema")));
+    let bad = TurnOptions { schema: Some(json!({ "type": "nonsense" })), ..TurnOptions::default() };
+    assert!(matches!(&rig.step(input(rig.pid, "x", bad))[..], [Effect::Refused { .. }]));
+}
+
+#[test]
+fn a_named_page_is_read_back_word_for_word() {
+    let mut tools = vec![calc()];
+    tools.extend(lucid_kernel::syscall::disk_calls());
+    let mut rig = Rig::new(900, tools);
+    let decode = rig.ask_unpaged("remember the word zanzibar-7");
+    rig.say(&decode, "Noted.");
+    for round in 0..12 {
+        let decode = rig.ask_unpaged(&format!("filler question {round} {}", "x".repeat(60)));
+        rig.say(&decode, "ok");
+    }
+    let process = &rig.kernel.processes()[&rig.pid];
+    let page = process.table().iter().find(|page| page.text.contains("zanzibar")).unwrap();
+    assert!(!process.window().holds(page.id));
+    let address = page.id.to_string();
+    let decode = rig.ask_unpaged(&format!("read page {address}"));
+    let written = json!({ "name": "read", "arguments": { "page": address } }).to_string();
+    let next = one(rig.say(&decode, &written));
+    assert!(text_of(&next).contains("<tool_response>\nremember the word zanzibar-7\n</tool_response>"));
+}
+
+#[test]
+fn the_model_searches_by_itself() {
+    let mut rig = Rig::new(4096, lucid_kernel::syscall::disk_calls());
+    let decode = rig.ask_unpaged("search for giraffes");
+    let written = json!({ "name": "search", "arguments": { "query": "giraffe food" } }).to_string();
+    let effect = one(rig.say(&decode, &written));
+    let Effect::PageIn { id, first, request: PageRequest::Search { query, .. }, .. } = effect else {
+        panic!()
+    };
+    assert_eq!(query, "giraffe food");
+    let page = file_page(first, "/d/zoo.md", (3, 3), "Giraffes eat acacia leaves.");
+    let decode = one(rig.step(Event::PagedIn { id, outcome: Outcome::Done(vec![page]) }));
+    assert!(text_of(&decode).contains("acacia"));
+    let ended = report(rig.say(&decode, "They eat acacia leaves."));
+    assert_eq!(ended.citations[0].path, "/d/zoo.md");
+}
+
+#[test]
+fn two_processes_share_the_engine_in_turn() {
+    let (mut kernel, first, _) = booted(config(4096), vec![]);
+    let effects = kernel.step(Event::Spawn { system: encoded("Second."), tools: vec![] });
+    let [Effect::Spawned { pid: second }] = effects[..] else { panic!("{effects:?}") };
+    let plain = TurnOptions { prefetch: false, ..TurnOptions::default() };
+    let decode = one(kernel.step(input(first, "a", plain.clone())));
+    assert_eq!(kernel.step(input(second, "b", plain)), vec![]);
+    let Effect::Decode { id, .. } = decode else { panic!() };
+    let effects = kernel.step(decoded(id, "done"));
+    assert!(
+        matches!(&effects[..], [Effect::Ended { .. }, Effect::Decode { pid, .. }] if *pid == second),
+        "{effects:?}"
+    );
+}
+
+#[test]
+fn counts_are_exact() {
+    let mut rig = Rig::new(4096, vec![]);
+    let decode = rig.ask_unpaged("some words");
+    let Effect::Decode { layout, .. } = &decode else { panic!() };
+    let process = &rig.kernel.processes()[&rig.pid];
+    assert_eq!(layout::count(layout), process.window().used(&chat()));
+}
+
+#[test]
+fn events_that_answer_nothing_are_refused() {
+    let mut rig = Rig::new(4096, vec![]);
+    for event in [
+        Event::Boot { config: Box::new(config(4096)) },
+        Event::Started { id: EffectId(99) },
+        decoded(EffectId(99), "x"),
+        input(Pid(99), "x", TurnOptions::default()),
+    ] {
+        let before = rig.kernel.clone();
+        assert!(matches!(&rig.step(event)[..], [Effect::Refused { .. }]));
+        assert_eq!(rig.kernel, before);
+    }
+}

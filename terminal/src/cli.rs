@@ -1,0 +1,315 @@
+//! The command line.
+
+pub mod ask;
+pub mod bench;
+pub mod doctor;
+pub mod model;
+pub mod mount;
+pub mod out;
+pub mod plugin;
+pub mod run;
+pub mod session;
+pub mod shell;
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Lucid: an operating shell whose kernel is a language model.
+///
+/// Without a command it opens the shell in the current folder. The model answers from pages
+/// of the folders you mounted and shows where from, calls tools that run in a sandbox, and
+/// runs on this machine. Nothing leaves the machine.
+#[derive(Debug, Parser)]
+#[command(name = "lucid", version, max_term_width = 100, after_long_help = AFTER_HELP)]
+pub struct Cli {
+    #[command(flatten)]
+    pub shell: ShellArgs,
+    #[command(subcommand)]
+    pub command: Option<Cmd>,
+}
+
+const AFTER_HELP: &str = "\
+Examples:
+  lucid                                     open the shell here
+  lucid mount ~/notes                       let the model read a folder
+  lucid ask \"When is the rent due?\"         ask once, from a terminal or a script
+  git diff | lucid ask \"What does this change?\"
+  lucid ask --json \"What is 17.5% of 2310.40?\" | jq .answer
+  lucid run report.md --param month=May     carry out the steps of a script
+
+Exit codes: 0 done, 1 the task failed, 2 wrong use, 3 the model, the index or the settings
+cannot be used, 4 not allowed, 130 cancelled.
+
+Files: settings, index, sessions and models lie in the XDG folders, or all under LUCID_HOME
+when that is set. `lucid doctor` shows where, and whether all is well.";
+
+/// What the shell can be started with.
+#[derive(Debug, Clone, Args, Default)]
+pub struct ShellArgs {
+    /// The model: a name from `lucid model list`, a GGUF file, or a Hugging Face id
+    #[arg(long, value_name = "NAME|PATH")]
+    pub model: Option<String>,
+    /// Use at most this many tokens of the model's window
+    #[arg(long, value_name = "TOKENS")]
+    pub window: Option<u32>,
+    /// Go on with the last session
+    #[arg(long = "continue")]
+    pub resume: bool,
+    /// Offer the model no tools
+    #[arg(long)]
+    pub no_tools: bool,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Cmd {
+    /// Ask one question and print the answer
+    Ask(AskArgs),
+    /// Carry out the numbered steps of a Markdown file
+    Run(RunArgs),
+    /// Mount folders, so that the model can read them
+    Mount(MountArgs),
+    /// Take folders out of the index
+    Umount {
+        /// The folders
+        #[arg(required = true, value_name = "DIR")]
+        dirs: Vec<PathBuf>,
+    },
+    /// List what is mounted
+    Mounts {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Search the mounted folders
+    Search(SearchArgs),
+    /// List, fetch and choose models
+    Model {
+        #[command(subcommand)]
+        command: ModelCmd,
+    },
+    /// Write, build, install and list tools
+    Plugin {
+        #[command(subcommand)]
+        command: PluginCmd,
+    },
+    /// Check this machine and what lies on it
+    Doctor {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Measure speed and print JSON
+    Bench {
+        #[command(subcommand)]
+        command: BenchCmd,
+    },
+    /// Print a completion script for your shell
+    Completions {
+        /// Which shell
+        shell: clap_complete::Shell,
+    },
+    /// Draw the shell's screen of a session as SVG
+    #[command(hide = true)]
+    Picture(PictureArgs),
+}
+
+/// `lucid ask`.
+#[derive(Debug, Args)]
+pub struct AskArgs {
+    /// The question
+    #[arg(value_name = "QUESTION")]
+    pub question: Vec<String>,
+    /// Mount this folder first, and answer from it alone (can be repeated)
+    #[arg(long = "mount", value_name = "DIR")]
+    pub mounts: Vec<PathBuf>,
+    /// The model: a name from `lucid model list`, a GGUF file, or a Hugging Face id
+    #[arg(long, value_name = "NAME|PATH")]
+    pub model: Option<String>,
+    /// Use at most this many tokens of the model's window
+    #[arg(long, value_name = "TOKENS")]
+    pub window: Option<u32>,
+    /// Print one JSON object
+    #[arg(long)]
+    pub json: bool,
+    /// Offer the model no tools
+    #[arg(long)]
+    pub no_tools: bool,
+    /// The seed of the draw; with it the model draws, without it it takes the likeliest token
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+    /// Go on with the last session
+    #[arg(long = "continue")]
+    pub resume: bool,
+    /// Show what is in memory after the answer
+    #[arg(long)]
+    pub show_memory: bool,
+    /// Mount even `/` or the home folder
+    #[arg(long)]
+    pub yes: bool,
+}
+
+/// `lucid run`.
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// The script
+    #[arg(value_name = "SCRIPT.md")]
+    pub script: PathBuf,
+    /// A parameter of the script (can be repeated)
+    #[arg(long = "param", value_name = "NAME=VALUE")]
+    pub params: Vec<String>,
+    /// The model: a name from `lucid model list`, a GGUF file, or a Hugging Face id
+    #[arg(long, value_name = "NAME|PATH")]
+    pub model: Option<String>,
+    /// Use at most this many tokens of the model's window
+    #[arg(long, value_name = "TOKENS")]
+    pub window: Option<u32>,
+    /// Print one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `lucid mount`.
+#[derive(Debug, Args)]
+pub struct MountArgs {
+    /// The folders
+    #[arg(required = true, value_name = "DIR")]
+    pub dirs: Vec<PathBuf>,
+    /// Take hidden and secret files too
+    #[arg(long)]
+    pub hidden: bool,
+    /// Throw the index away and make it anew
+    #[arg(long)]
+    pub rebuild: bool,
+    /// Mount even `/` or the home folder
+    #[arg(long)]
+    pub yes: bool,
+    /// Print one JSON object a folder
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `lucid search`.
+#[derive(Debug, Args)]
+pub struct SearchArgs {
+    /// What to search for
+    #[arg(required = true, value_name = "QUERY")]
+    pub query: Vec<String>,
+    /// How many pages
+    #[arg(short, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub k: u16,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `lucid model`.
+#[derive(Debug, Subcommand)]
+pub enum ModelCmd {
+    /// List the models that can be had, and which are there
+    List {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Fetch models
+    Pull {
+        /// Their names
+        #[arg(required = true)]
+        names: Vec<String>,
+    },
+    /// Use this model from now on (`auto`: choose by the machine)
+    Use {
+        /// Its name, a GGUF file, a Hugging Face id, or `auto`
+        name: String,
+    },
+    /// Remove fetched models
+    Rm {
+        /// Their names
+        #[arg(required = true)]
+        names: Vec<String>,
+    },
+    /// Print where a model's file is
+    Path {
+        /// Its name
+        name: String,
+    },
+}
+
+/// `lucid plugin`.
+#[derive(Debug, Subcommand)]
+pub enum PluginCmd {
+    /// Write a new plugin into a folder of this name
+    New {
+        /// Its name: lower-case letters, digits and `-`
+        name: String,
+    },
+    /// Build the plugin in a folder
+    Build {
+        /// The folder
+        #[arg(default_value = ".")]
+        dir: PathBuf,
+    },
+    /// Install a built plugin
+    Install {
+        /// The component, a `.wasm` file
+        file: PathBuf,
+    },
+    /// Remove an installed plugin
+    Rm {
+        /// Its name
+        name: String,
+    },
+    /// List what is installed
+    List {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// `lucid bench`.
+#[derive(Debug, Subcommand)]
+pub enum BenchCmd {
+    /// Indexing and searching, against tantivy alone
+    Disk {
+        /// A folder of text files to take the pages from
+        #[arg(long, value_name = "DIR")]
+        corpus: PathBuf,
+        /// How many files
+        #[arg(long, default_value_t = 20_000)]
+        files: usize,
+    },
+    /// The kernel's step
+    Kernel {
+        /// How many pages are in the table
+        #[arg(long, default_value_t = 1_000)]
+        pages: usize,
+    },
+    /// Calling a tool
+    Tools,
+    /// Prefill, decode and prefix reuse
+    Engine {
+        /// The model
+        #[arg(long, value_name = "NAME|PATH")]
+        model: Option<String>,
+    },
+}
+
+/// `lucid picture`.
+#[derive(Debug, Args)]
+pub struct PictureArgs {
+    /// Questions to ask, in order
+    #[arg(required = true)]
+    pub questions: Vec<String>,
+    /// The model
+    #[arg(long)]
+    pub model: Option<String>,
+    /// Columns
+    #[arg(long, default_value_t = 100)]
+    pub columns: u16,
+    /// Rows
+    #[arg(long, default_value_t = 30)]
+    pub rows: u16,
+}

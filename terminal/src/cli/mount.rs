@@ -1,0 +1,245 @@
+//! `lucid mount`, `umount`, `mounts` and `search`.
+
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use lucid_kernel::port::{CancelFlag, Disk, DiskError, Hit, MountOptions, MountProgress, MountReport, Skip};
+use serde_json::json;
+
+use super::{MountArgs, SearchArgs, out, session};
+use crate::exit::{self, Failure};
+use crate::home::Home;
+
+/// The longest snippet of a found page, in characters.
+const SNIPPET_CHARS: usize = 160;
+
+/// Mounts folders.
+///
+/// # Errors
+/// When one cannot be mounted; those before it are.
+pub fn mount(home: &Home, args: &MountArgs) -> Result<u8, Failure> {
+    let cancel = session::on_ctrl_c();
+    for dir in &args.dirs {
+        let report = mount_one(home, dir, &options(args.hidden, args.rebuild), args.yes, &cancel)?;
+        if args.json {
+            out::json(&report);
+        } else {
+            out::line(&summary(&report));
+        }
+        if report.cancelled {
+            return Err(Failure::new(
+                exit::CANCELLED,
+                "cancelled; what was indexed is kept, mount again to go on",
+            ));
+        }
+    }
+    Ok(exit::OK)
+}
+
+/// How to mount.
+pub const fn options(hidden: bool, rebuild: bool) -> MountOptions {
+    MountOptions { hidden, rebuild }
+}
+
+/// Mounts one folder with a progress bar.
+///
+/// # Errors
+/// When it is no folder, is too much at once, or cannot be indexed.
+pub fn mount_one(
+    home: &Home,
+    dir: &Path,
+    options: &MountOptions,
+    yes: bool,
+    cancel: &CancelFlag,
+) -> Result<MountReport, Failure> {
+    let root = dir
+        .canonicalize()
+        .map_err(|error| Failure::config(format!("cannot mount {}: {error}", dir.display())))?;
+    if !root.is_dir() {
+        return Err(Failure::config(format!("cannot mount {}: it is not a folder", dir.display())));
+    }
+    if !yes && is_too_much(&root) {
+        return Err(Failure::usage(format!(
+            "{} holds far more than a question needs, keys and secrets among it; mount a folder in it, or say --yes",
+            root.display()
+        )));
+    }
+    let disk = session::open_disk(home)?;
+    let mut bar = Bar::new();
+    let result = disk.mount(&root.display().to_string(), options, cancel, &mut |progress| bar.show(progress));
+    bar.done();
+    result.map_err(failure)
+}
+
+/// `/`, or the home folder or one above it.
+pub fn is_too_much(root: &Path) -> bool {
+    let home = etcetera::home_dir().ok().and_then(|home| home.canonicalize().ok());
+    root.parent().is_none() || home.is_some_and(|home| home.starts_with(root))
+}
+
+/// Takes folders out of the index.
+///
+/// # Errors
+/// When one is not mounted.
+pub fn unmount(home: &Home, dirs: &[PathBuf]) -> Result<u8, Failure> {
+    let disk = session::open_disk(home)?;
+    for dir in dirs {
+        // A folder that is gone can still be unmounted.
+        let root = dir.canonicalize().or_else(|_| std::path::absolute(dir)).unwrap_or_else(|_| dir.clone());
+        disk.unmount(&root.display().to_string()).map_err(failure)?;
+        out::note(&format!("{} is no longer mounted", root.display()));
+    }
+    Ok(exit::OK)
+}
+
+/// Lists what is mounted.
+///
+/// # Errors
+/// When the index cannot be read.
+pub fn list(home: &Home, json: bool) -> Result<u8, Failure> {
+    let mounts = session::open_disk(home)?.mounts().map_err(failure)?;
+    if json {
+        out::json(&mounts);
+        return Ok(exit::OK);
+    }
+    if mounts.is_empty() {
+        out::note("nothing is mounted; `lucid mount DIR` mounts a folder");
+    }
+    for mount in mounts {
+        let state = if mount.complete { "" } else { "  (not complete: mount it again)" };
+        out::line(&format!("{}  {} files, {} pages{state}", mount.root, mount.files, mount.pages));
+    }
+    Ok(exit::OK)
+}
+
+/// Searches.
+///
+/// # Errors
+/// When the index cannot be read.
+pub fn search(home: &Home, args: &SearchArgs) -> Result<u8, Failure> {
+    let disk = session::open_disk(home)?;
+    let query = args.query.join(" ");
+    let hits = disk.search(&query, &[], usize::from(args.k)).map_err(failure)?;
+    if args.json {
+        let objects: Vec<_> = hits.iter().map(|hit| json!({
+            "path": hit.range.path, "lines": hit.range.lines, "bytes": hit.range.bytes,
+            "heading": hit.heading, "score": hit.score, "snippet": snippet(hit, &query), "text": hit.text,
+        })).collect();
+        out::json(&objects);
+        return Ok(exit::OK);
+    }
+    if hits.is_empty() {
+        let mounted = disk.mounts().map_err(failure)?;
+        let hint = if mounted.is_empty() {
+            "nothing is mounted; `lucid mount DIR` mounts a folder"
+        } else {
+            "nothing was found"
+        };
+        out::note(hint);
+    }
+    let folder = session::folder();
+    for hit in &hits {
+        let path = crate::machine::shown_path(&hit.range.path, &folder);
+        let (first, last) = hit.range.lines;
+        let heading = if hit.heading.is_empty() { String::new() } else { format!("  {}", hit.heading) };
+        out::line(&out::clean(&format!("{path}:{first}-{last}  {:.2}{heading}", hit.score)));
+        out::line(&out::clean(&format!("    {}", snippet(hit, &query))));
+    }
+    Ok(exit::OK)
+}
+
+/// The line of the page that has most of the query, shortened.
+fn snippet(hit: &Hit, query: &str) -> String {
+    let wanted = lucid_kernel::relevance::words(query);
+    let lines = hit.text.lines().map(str::trim).filter(|line| !line.is_empty());
+    let best = lines.rev().max_by_key(|line| lucid_kernel::relevance::words(line).shared(&wanted));
+    best.unwrap_or_default().chars().take(SNIPPET_CHARS).collect()
+}
+
+/// What a mount did, in one or two lines.
+pub fn summary(report: &MountReport) -> String {
+    let mut text = format!(
+        "{}: {} files, {} pages ({} files read, {}",
+        report.root,
+        report.files,
+        report.pages,
+        report.read,
+        out::bytes(report.bytes)
+    );
+    if report.removed > 0 {
+        text.push_str(&format!(", {} removed", report.removed));
+    }
+    text.push(')');
+    let skipped: Vec<String> = report
+        .skipped
+        .iter()
+        .filter(|(_, count)| *count > 0)
+        .map(|(why, count)| format!("{count} {}", reason(*why)))
+        .collect();
+    if !skipped.is_empty() {
+        text.push_str(&format!("\n  skipped: {}", skipped.join(", ")));
+    }
+    for (why, path) in &report.examples {
+        text.push_str(&format!("\n  {}: {path}", reason(*why)));
+    }
+    out::clean(&text)
+}
+
+/// Why a file was skipped, in words.
+pub const fn reason(skip: Skip) -> &'static str {
+    match skip {
+        Skip::Binary => "not text",
+        Skip::TooLarge => "too large",
+        Skip::Hidden => "hidden",
+        Skip::Ignored => "ignored by .gitignore",
+        Skip::Secret => "likely secret",
+        Skip::Unreadable => "not readable",
+        Skip::Changed => "changed while it was read",
+    }
+}
+
+/// The exit code that fits what went wrong with the index.
+pub fn failure(error: DiskError) -> Failure {
+    let code = match &error {
+        DiskError::Full { .. } | DiskError::Failed { .. } | DiskError::Busy { .. } => exit::FAILED,
+        DiskError::NotMounted { .. } => exit::USAGE,
+        DiskError::Mount { .. } | DiskError::Damaged { .. } => exit::CONFIG,
+    };
+    Failure::new(code, error.to_string())
+}
+
+/// Progress of a mount on stderr: a moving line on a terminal, nothing elsewhere.
+struct Bar {
+    bar: Option<indicatif::ProgressBar>,
+    began: Instant,
+}
+
+impl Bar {
+    fn new() -> Self {
+        Self { bar: None, began: Instant::now() }
+    }
+
+    fn show(&mut self, progress: &MountProgress) {
+        // What takes no time needs no bar.
+        if !std::io::stderr().is_terminal() || self.began.elapsed() < Duration::from_millis(300) {
+            return;
+        }
+        let bar = self.bar.get_or_insert_with(|| {
+            let bar = indicatif::ProgressBar::new(0);
+            let style =
+                indicatif::ProgressStyle::with_template("{spinner} {pos}/{len} files {bar:24} {wide_msg}");
+            bar.set_style(style.unwrap_or_else(|_| indicatif::ProgressStyle::default_bar()));
+            bar
+        });
+        bar.set_length(progress.files_found);
+        bar.set_position(progress.files_done);
+        bar.set_message(out::clean(&format!("{}  {}", out::bytes(progress.bytes), progress.path)));
+    }
+
+    fn done(&mut self) {
+        if let Some(bar) = self.bar.take() {
+            bar.finish_and_clear();
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! `lucid plugin`.
+
+use std::path::Path;
+
+use lucid_tools::kit::{self, KitError};
+use lucid_tools::{Limits, ToolError, ToolHost};
+use serde_json::json;
+
+use super::{PluginCmd, out};
+use crate::exit::{self, Failure};
+use crate::home::Home;
+
+/// Runs `lucid plugin …`.
+///
+/// # Errors
+/// When the plugin cannot be written, built or installed.
+pub fn run(home: &Home, command: &PluginCmd) -> Result<u8, Failure> {
+    match command {
+        PluginCmd::New { name } => {
+            let dir = kit::new(name, Path::new(".")).map_err(failure)?;
+            out::note(&format!("wrote {}: edit src/lib.rs and wit/world.wit, then", dir.display()));
+            out::note(&format!("  lucid plugin build {0} && lucid plugin install {0}/{0}.wasm", name));
+        }
+        PluginCmd::Build { dir } => {
+            let mut step = |what: &str| out::note(what);
+            let built = kit::build(dir, &home.toolchain_dir(), &mut step).map_err(failure)?;
+            out::line(&built.path.display().to_string());
+            out::note(&format!("{}: {}, built by {}", built.name, out::bytes(built.bytes), built.compiler));
+        }
+        PluginCmd::Install { file } => install(home, file)?,
+        PluginCmd::Rm { name } => {
+            kit::remove(name, &home.plugins_dir()).map_err(failure)?;
+            out::note(&format!("removed {name}"));
+        }
+        PluginCmd::List { json } => list(home, *json)?,
+    }
+    Ok(exit::OK)
+}
+
+fn host(home: &Home) -> ToolHost {
+    ToolHost::new(Some(&home.wasm_cache_dir()), Limits::default())
+}
+
+fn install(home: &Home, file: &Path) -> Result<(), Failure> {
+    let host = host(home);
+    host.load_bundled().map_err(|error| failure(error.into()))?;
+    host.load_folder(&home.plugins_dir()).map_err(|error| failure(error.into()))?;
+    let installed = kit::install(&host, file, &home.plugins_dir()).map_err(failure)?;
+    out::note(&format!("installed {} with {}", installed.name, installed.tools.join(", ")));
+    out::line(&installed.path.display().to_string());
+    Ok(())
+}
+
+fn list(home: &Home, json: bool) -> Result<(), Failure> {
+    let found = kit::list(&host(home), &home.plugins_dir()).map_err(failure)?;
+    if json {
+        let objects: Vec<_> = found.iter().map(|(path, plugin)| match plugin {
+            Ok(plugin) => json!({
+                "name": plugin.name, "version": plugin.version, "path": plugin.path, "bytes": plugin.size_bytes,
+                "description": plugin.description, "tools": plugin.tools,
+            }),
+            Err(error) => json!({ "path": path, "error": error.to_string() }),
+        }).collect();
+        out::json(&objects);
+        return Ok(());
+    }
+    for (path, plugin) in found {
+        let place = path.display();
+        match plugin {
+            Ok(plugin) => {
+                out::line(&out::clean(&format!(
+                    "{}  {}  {place}",
+                    plugin.name,
+                    out::bytes(plugin.size_bytes)
+                )));
+                for tool in &plugin.tools {
+                    out::line(&out::clean(&format!("    {}: {}", tool.name, tool.description)));
+                }
+                for (function, reason) in &plugin.refused {
+                    out::note(&out::clean(&format!("    {function} is left out: it {reason}")));
+                }
+            }
+            Err(error) => out::note(&format!("{place} cannot be used: {error}")),
+        }
+    }
+    Ok(())
+}
+
+fn failure(error: KitError) -> Failure {
+    let code = match &error {
+        KitError::Exists { .. } | KitError::NotInstalled { .. } | KitError::NotAPlugin { .. } => exit::USAGE,
+        KitError::Tool(ToolError::Name { .. }) => exit::USAGE,
+        KitError::NoToolchain { .. } => exit::CONFIG,
+        KitError::Cancelled => exit::CANCELLED,
+        _ => exit::FAILED,
+    };
+    Failure::new(code, error.to_string())
+}

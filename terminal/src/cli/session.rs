@@ -1,0 +1,198 @@
+//! What the shell, `ask` and `run` have in common: they open a machine on the user's home.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use lucid_disk::TantivyDisk;
+use lucid_journal::SqliteJournal;
+use lucid_kernel::abi::{EngineInfo, Event};
+use lucid_kernel::port::{CancelFlag, Disk, Journal};
+
+use super::out;
+use crate::exit::Failure;
+use crate::home::Home;
+use crate::machine::{Machine, Session, Setup};
+use crate::settings::Settings;
+
+/// How often a waiting command looks whether Ctrl-C was pressed.
+pub const TICK: Duration = Duration::from_millis(50);
+
+/// What a command wants of its machine.
+#[derive(Debug, Clone, Default)]
+pub struct Wanted {
+    /// The model, if not the one of the settings.
+    pub model: Option<String>,
+    /// The window, if not the one of the settings.
+    pub window: Option<u32>,
+    /// Whether tools are offered.
+    pub tools: bool,
+    /// Whether the last session goes on.
+    pub resume: bool,
+    /// Search these mounted folders alone; all when empty.
+    pub roots: Vec<String>,
+    /// Whether the model is told of files; when not said, it is where there are any.
+    pub files: Option<bool>,
+    /// Whether texts come with the question.
+    pub has_texts: bool,
+    /// Whether somebody can be asked.
+    pub interactive: bool,
+}
+
+/// Opens a machine: journal, index, and the loading of model and tools in the background.
+///
+/// # Errors
+/// When the settings, the journal or the index cannot be used.
+pub fn open(home: &Home, wanted: &Wanted) -> Result<Machine, Failure> {
+    let settings = Settings::load(home)?;
+    let journal = open_journal(home)?;
+    let session = choose_session(journal.as_ref(), wanted.resume)?;
+    let before = engine_of(journal.as_ref(), &session)?;
+    let model = wanted.model.clone().or_else(|| before.as_ref().map(|engine| engine.model.clone()));
+    let window = wanted.window.or_else(|| before.as_ref().map(|engine| engine.n_ctx));
+    let disk: Arc<dyn Disk> = Arc::new(open_disk(home)?);
+    let mounted =
+        || disk.mounts().map(|mounts| !mounts.is_empty()).map_err(|error| Failure::config(error.to_string()));
+    let has_files = match wanted.files {
+        Some(files) => files,
+        None => wanted.has_texts || !wanted.roots.is_empty() || mounted()?,
+    };
+    Ok(Machine::start(Setup {
+        session,
+        folder: folder(),
+        journal,
+        disk: Some(disk),
+        roots: wanted.roots.clone(),
+        has_files,
+        tools: wanted.tools,
+        rules: settings.rules.clone(),
+        interactive: wanted.interactive,
+        now_ms: now_ms(),
+        loader: super::model::loader(home, &settings, model, window),
+    }))
+}
+
+/// Opens the journal.
+///
+/// # Errors
+/// When it is damaged or cannot be made.
+pub fn open_journal(home: &Home) -> Result<Arc<dyn Journal>, Failure> {
+    let path = home.journal_file();
+    Home::make_parent(&path).map_err(|error| Failure::config(format!("{error:#}")))?;
+    let journal = SqliteJournal::open(&path).map_err(|error| Failure::config(error.to_string()))?;
+    Ok(Arc::new(journal))
+}
+
+/// Opens the index.
+///
+/// # Errors
+/// When it is damaged or cannot be made.
+pub fn open_disk(home: &Home) -> Result<TantivyDisk, Failure> {
+    TantivyDisk::open(&home.index_dir(), lucid_disk::Limits::default()).map_err(super::mount::failure)
+}
+
+/// The folder that the user is in.
+pub fn folder() -> String {
+    std::env::current_dir().map(|dir| dir.display().to_string()).unwrap_or_default()
+}
+
+/// A flag that Ctrl-C sets. A second Ctrl-C ends the program at once.
+pub fn on_ctrl_c() -> CancelFlag {
+    let flag = CancelFlag::new();
+    let (set, seen) = (flag.clone(), std::sync::atomic::AtomicBool::new(false));
+    let handled = ctrl_c(move || {
+        if seen.swap(true, std::sync::atomic::Ordering::Relaxed) {
+            std::process::exit(i32::from(crate::exit::CANCELLED));
+        }
+        set.cancel();
+    });
+    if let Err(error) = handled {
+        out::note(&format!("lucid: Ctrl-C will end the program at once: {error}"));
+    }
+    flag
+}
+
+#[cfg(unix)]
+fn ctrl_c(mut on_signal: impl FnMut() + Send + 'static) -> std::io::Result<()> {
+    use signal_hook::consts::{SIGINT, SIGTERM};
+    let mut signals = signal_hook::iterator::Signals::new([SIGINT, SIGTERM])?;
+    std::thread::spawn(move || {
+        for _ in &mut signals {
+            on_signal();
+        }
+    });
+    Ok(())
+}
+
+#[cfg(not(unix))]
+fn ctrl_c(_on_signal: impl FnMut() + Send + 'static) -> std::io::Result<()> {
+    Ok(())
+}
+
+fn choose_session(journal: &dyn Journal, resume: bool) -> Result<Session, Failure> {
+    if !resume {
+        return Ok(Session::New(format!("s{}-{}", now_ms(), std::process::id())));
+    }
+    let sessions = journal.sessions().map_err(|error| Failure::config(error.to_string()))?;
+    sessions
+        .into_iter()
+        .find(|session| session.events > 2)
+        .map(|session| Session::Continue(session.session))
+        .ok_or_else(|| Failure::usage("there is no session to go on with yet; leave --continue out"))
+}
+
+/// The engine that a session was held with: it goes on with the same.
+fn engine_of(journal: &dyn Journal, session: &Session) -> Result<Option<EngineInfo>, Failure> {
+    let Session::Continue(name) = session else { return Ok(None) };
+    let events = journal.load(name).map_err(|error| Failure::config(error.to_string()))?;
+    Ok(events.into_iter().find_map(|event| match event {
+        Event::Boot { config } => Some(config.engine),
+        _ => None,
+    }))
+}
+
+fn now_ms() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}
+
+/// How far loading is, on stderr: a moving line on a terminal, plain lines elsewhere.
+pub struct LoadProgress {
+    bar: Option<indicatif::ProgressBar>,
+    last: String,
+}
+
+impl LoadProgress {
+    /// Nothing is shown until there is something to show.
+    pub const fn new() -> Self {
+        Self { bar: None, last: String::new() }
+    }
+
+    /// Shows one line, and a bar when it is known how far it is.
+    pub fn show(&mut self, what: &str, part: Option<f32>) {
+        use std::io::IsTerminal;
+        if !std::io::stderr().is_terminal() {
+            if part.is_none() && self.last != what {
+                out::note(what);
+            }
+            self.last = what.to_owned();
+            return;
+        }
+        let bar = self.bar.get_or_insert_with(|| {
+            let bar = indicatif::ProgressBar::new(1000);
+            let style = indicatif::ProgressStyle::with_template("{spinner} {msg} {wide_bar} {percent:>3} %");
+            bar.set_style(style.unwrap_or_else(|_| indicatif::ProgressStyle::default_bar()));
+            bar.enable_steady_tick(Duration::from_millis(120));
+            bar
+        });
+        bar.set_message(what.to_owned());
+        bar.set_position((part.unwrap_or(0.0).clamp(0.0, 1.0) * 1000.0) as u64);
+    }
+
+    /// Takes the line away.
+    pub fn done(&mut self) {
+        if let Some(bar) = self.bar.take() {
+            bar.finish_and_clear();
+        }
+    }
+}

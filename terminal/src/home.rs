@@ -1,0 +1,97 @@
+//! Where everything of the user's lives: XDG folders, or one folder when `LUCID_HOME` is set.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use etcetera::BaseStrategy;
+
+/// The folders of one user.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Home {
+    config: PathBuf,
+    data: PathBuf,
+    state: PathBuf,
+    cache: PathBuf,
+}
+
+impl Home {
+    /// From `LUCID_HOME` when it is set, else from the XDG folders.
+    ///
+    /// # Errors
+    /// When there is no home folder.
+    pub fn find() -> Result<Self> {
+        if let Some(root) = std::env::var_os("LUCID_HOME").filter(|root| !root.is_empty()) {
+            let root = std::path::absolute(PathBuf::from(root)).context("LUCID_HOME is no usable path")?;
+            return Ok(Self::under(&root));
+        }
+        let base = etcetera::choose_base_strategy()
+            .context("there is no home folder; set LUCID_HOME to a folder of your choice")?;
+        let data = base.data_dir().join("lucid");
+        Ok(Self {
+            config: base.config_dir().join("lucid"),
+            state: base.state_dir().map_or_else(|| data.join("state"), |dir| dir.join("lucid")),
+            cache: base.cache_dir().join("lucid"),
+            data,
+        })
+    }
+
+    /// Everything under one folder.
+    pub fn under(root: &Path) -> Self {
+        Self {
+            config: root.join("config"),
+            data: root.join("data"),
+            state: root.join("state"),
+            cache: root.join("cache"),
+        }
+    }
+
+    /// The settings.
+    pub fn settings_file(&self) -> PathBuf {
+        self.config.join("settings.toml")
+    }
+
+    /// The index of the mounted folders.
+    pub fn index_dir(&self) -> PathBuf {
+        self.data.join("index")
+    }
+
+    /// Installed plugins.
+    pub fn plugins_dir(&self) -> PathBuf {
+        self.data.join("plugins")
+    }
+
+    /// Every event of every session.
+    pub fn journal_file(&self) -> PathBuf {
+        self.state.join("journal.sqlite")
+    }
+
+    /// What was typed before.
+    pub fn history_file(&self) -> PathBuf {
+        self.state.join("history")
+    }
+
+    /// Downloaded models.
+    pub fn models_dir(&self) -> PathBuf {
+        self.cache.join("models")
+    }
+
+    /// Compiled plugins.
+    pub fn wasm_cache_dir(&self) -> PathBuf {
+        self.cache.join("wasm")
+    }
+
+    /// Toolchains that `lucid plugin build` fetched.
+    pub fn toolchain_dir(&self) -> PathBuf {
+        self.cache.join("toolchain")
+    }
+
+    /// Makes the folder that a file stands in.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn make_parent(file: &Path) -> Result<()> {
+        let parent = file.parent().unwrap_or(Path::new("."));
+        std::fs::create_dir_all(parent)
+            .with_context(|| format!("cannot make the folder {}", parent.display()))
+    }
+}

@@ -1,0 +1,115 @@
+//! The machine: the one event loop. It owns the kernel, the journal, all threads and the
+//! one channel on which everything comes in; it turns effects into work and work into events.
+
+pub mod api;
+mod core;
+mod pages;
+mod work;
+
+use std::sync::Arc;
+
+use crossbeam_channel::{Receiver, Sender, unbounded};
+use lucid_kernel::abi::{Call, Fault, ToolSpec};
+use lucid_kernel::policy::Rule;
+use lucid_kernel::port::{CancelFlag, Disk, Engine, Journal};
+use serde_json::Value;
+
+use crate::exit::Failure;
+use api::{Command, Notice};
+pub use pages::shown_path;
+
+/// What runs tools, as the machine needs it.
+pub trait Tools: Send + Sync {
+    /// What can be called.
+    fn specs(&self) -> Vec<ToolSpec>;
+
+    /// Runs one call. Never panics, never hangs past its limits.
+    ///
+    /// # Errors
+    /// A fault that the model can read.
+    fn call(&self, call: &Call, cancel: &CancelFlag) -> Result<ToolOutput, Fault>;
+}
+
+/// What a tool gave back.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ToolOutput {
+    /// As JSON.
+    pub value: Value,
+    /// As the model reads it.
+    pub text: String,
+    /// How long it took, in microseconds.
+    pub micros: u64,
+}
+
+/// What is loaded in the background while one can already type.
+pub struct Loaded {
+    /// The engine.
+    pub engine: Arc<dyn Engine>,
+    /// The tools.
+    pub tools: Arc<dyn Tools>,
+}
+
+/// Loads, telling how far it is, and stops when the flag is set.
+pub type Loader =
+    Box<dyn FnOnce(&mut dyn FnMut(String, Option<f32>), &CancelFlag) -> Result<Loaded, Failure> + Send>;
+
+/// Whether a session begins or goes on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Session {
+    /// A new one of this name.
+    New(String),
+    /// The one of this name.
+    Continue(String),
+}
+
+/// What a machine is made of.
+pub struct Setup {
+    /// Which session.
+    pub session: Session,
+    /// The folder that the user is in; paths are shown from here.
+    pub folder: String,
+    /// Where events are kept.
+    pub journal: Arc<dyn Journal>,
+    /// The index, if there is one.
+    pub disk: Option<Arc<dyn Disk>>,
+    /// Search only these mounted folders; all when empty.
+    pub roots: Vec<String>,
+    /// Whether the model is told of files and searches them.
+    pub has_files: bool,
+    /// Whether tools are offered.
+    pub tools: bool,
+    /// What may run.
+    pub rules: Vec<Rule>,
+    /// Whether somebody can answer [`Notice::Ask`]; else a call that asks is refused.
+    pub interactive: bool,
+    /// Milliseconds since 1970, for the journal's list of sessions.
+    pub now_ms: u64,
+    /// The engine and the tools.
+    pub loader: Loader,
+}
+
+/// A running machine.
+pub struct Machine {
+    /// What to do.
+    pub commands: Sender<Command>,
+    /// What happens.
+    pub notices: Receiver<Notice>,
+    thread: std::thread::JoinHandle<()>,
+}
+
+impl Machine {
+    /// Starts a machine. It is there at once; [`Notice::Ready`] or [`Notice::Dead`] follows.
+    pub fn start(setup: Setup) -> Self {
+        let (commands, incoming) = unbounded();
+        let (outgoing, notices) = unbounded();
+        let thread = std::thread::spawn(move || core::run(setup, &incoming, outgoing));
+        Self { commands, notices, thread }
+    }
+
+    /// Ends the machine; what was acknowledged is in the journal.
+    pub fn stop(self) {
+        // A machine that is gone already needs no telling.
+        drop(self.commands.send(Command::Quit));
+        drop(self.thread.join());
+    }
+}

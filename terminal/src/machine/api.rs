@@ -1,0 +1,168 @@
+//! What the screen, a script or `lucid ask` sends to the machine, and what it hears back.
+
+use lucid_kernel::abi::{
+    Call, EffectId, EngineInfo, Fault, PageId, Pid, Provenance, Returned, SourcePage, TokenCount,
+    TurnOptions, TurnReport,
+};
+use lucid_kernel::port::{Delta, Mount, MountProgress, MountReport};
+
+/// What a front end asks of the machine.
+#[derive(Debug, Clone)]
+pub enum Command {
+    /// Say something to the current process. Answered by [`Notice::Ended`].
+    Input {
+        /// What is said.
+        text: String,
+        /// Texts that come with it, each with a name such as `standard input`.
+        attached: Vec<(String, String)>,
+        /// How to answer.
+        options: TurnOptions,
+    },
+    /// End the current turn. The screen is free at once.
+    Cancel,
+    /// Answer a [`Notice::Ask`].
+    Answer {
+        /// The effect asked about.
+        id: EffectId,
+        /// Whether it may run.
+        allow: bool,
+    },
+    /// Mount a folder or bring it up to date. Answered by [`Notice::Mounted`] or [`Notice::Failed`].
+    Mount {
+        /// The folder.
+        path: String,
+    },
+    /// Take a folder out of the index.
+    Unmount {
+        /// The folder.
+        path: String,
+    },
+    /// Show one page. Answered by [`Notice::Page`].
+    ShowPage {
+        /// Its address.
+        page: PageId,
+    },
+    /// End the machine after what is under way was cancelled.
+    Quit,
+}
+
+/// What the machine tells a front end.
+#[derive(Debug, Clone)]
+pub enum Notice {
+    /// The model is being fetched or loaded: one line for a person.
+    Loading {
+        /// What is going on.
+        what: String,
+        /// How far, from 0 to 1, when known.
+        part: Option<f32>,
+    },
+    /// The model is loaded and the process is there.
+    Ready {
+        /// The engine.
+        engine: EngineInfo,
+        /// The session's name.
+        session: String,
+        /// How long loading took, in milliseconds.
+        load_ms: u64,
+    },
+    /// Nothing can be asked: the model or the journal cannot be used.
+    Dead {
+        /// What is wrong and what to do.
+        message: String,
+        /// The exit code that fits.
+        code: u8,
+    },
+    /// An input was taken and is safe in the journal.
+    Taken {
+        /// Its process.
+        pid: Pid,
+    },
+    /// An input was refused; it is not lost, the front end still has it.
+    Refused {
+        /// Why.
+        message: String,
+        /// The exit code that fits.
+        code: u8,
+    },
+    /// Pages were found for the input.
+    Paged {
+        /// Path, first and last line of each.
+        pages: Vec<(String, (u32, u32))>,
+    },
+    /// The model is at work. Text comes only from decodes that may be shown.
+    Delta {
+        /// Its process.
+        pid: Pid,
+        /// What came.
+        delta: Delta,
+    },
+    /// What was shown since the last decode began was not an answer (a call, say): take it back.
+    Retract {
+        /// Its process.
+        pid: Pid,
+    },
+    /// A tool runs.
+    Calling {
+        /// Its effect.
+        id: EffectId,
+        /// What runs.
+        call: Call,
+    },
+    /// A tool returned.
+    Returned {
+        /// Its effect.
+        id: EffectId,
+        /// What came back.
+        result: Result<Returned, Fault>,
+    },
+    /// The user is asked whether a call may run.
+    Ask {
+        /// The effect.
+        id: EffectId,
+        /// What would run.
+        call: Call,
+        /// Why the user is asked.
+        reason: String,
+    },
+    /// The turn ended.
+    Ended {
+        /// Its process.
+        pid: Pid,
+        /// All about it.
+        report: Box<TurnReport>,
+    },
+    /// A cancelled decode is still running to its next boundary (`true`), or has ended (`false`).
+    Stopping(bool),
+    /// What is in memory now; sent after every change.
+    Memory(Vec<PageRow>),
+    /// Answers [`Command::ShowPage`]: the page and its state, or none.
+    Page(PageId, Option<Box<(PageRow, SourcePage)>>),
+    /// The mounts now; sent at start and after every change.
+    Mounts(Vec<Mount>),
+    /// How far a mount is.
+    MountProgress(MountProgress),
+    /// A mount is done.
+    Mounted(Box<MountReport>),
+    /// Something a command asked for failed; the session goes on.
+    Failed {
+        /// What was tried, on what, and what to do.
+        message: String,
+    },
+}
+
+/// One line of what is in memory.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+pub struct PageRow {
+    /// Its address.
+    pub page: PageId,
+    /// `boot`, `pinned`, `file`, `turn`, `call`, `result` or `digest`.
+    pub kind: String,
+    /// Its size.
+    pub tokens: TokenCount,
+    /// Whether it is in the window.
+    pub resident: bool,
+    /// Where it came from.
+    pub provenance: Provenance,
+    /// Its first words, one line, at most 80 characters.
+    pub preview: String,
+}

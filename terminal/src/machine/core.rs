@@ -1,0 +1,499 @@
+//! The loop: one message at a time, each event journaled before the kernel takes it.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, Sender, select, unbounded};
+use lucid_disk::RamDisk;
+use lucid_kernel::abi::{Effect, EffectId, Encoded, Event, Fault, FaultKind, Outcome, Pid, TurnOptions};
+use lucid_kernel::chat::ChatFormat;
+use lucid_kernel::error::KernelError;
+use lucid_kernel::port::{CancelFlag, DecodeRequest, Disk, Engine, MountOptions};
+use lucid_kernel::{Config, Kernel, journal, prompt, syscall};
+
+use super::api::{Command, Notice};
+use super::pages::{self, Places, attached_page, encode};
+use super::work::{Job, Workers};
+use super::{Loaded, Session, Setup, Tools};
+use crate::exit::{self, Failure};
+
+/// How long what is under way may take to stop when the machine ends.
+const STOP_TIMEOUT: Duration = Duration::from_millis(500);
+
+/// The most inputs that wait for the model to load.
+const MAX_WAITING_INPUTS: usize = 16;
+
+/// What comes in from the machine's own threads.
+pub enum Msg {
+    /// An effect was answered.
+    Event(Event),
+    /// Loading goes on.
+    Loading(String, Option<f32>),
+    /// Loading is over.
+    Loaded(Box<Result<Loaded, Failure>>),
+    /// A mount or unmount is over: say what is mounted now.
+    MountsChanged,
+}
+
+/// Runs until [`Command::Quit`], or until nobody holds the other ends.
+pub fn run(mut setup: Setup, commands: &Receiver<Command>, notices: Sender<Notice>) {
+    let (to_self, from_threads) = unbounded();
+    let cancel_load = CancelFlag::new();
+    spawn_loader(&mut setup, &to_self, &cancel_load);
+    let began = Instant::now();
+    let mut machine = Machine {
+        setup,
+        notices,
+        to_self,
+        began,
+        live: None,
+        waiting: VecDeque::new(),
+        flags: HashMap::new(),
+        attached: None,
+        mounting: CancelFlag::new(),
+        dead: false,
+    };
+    machine.tell_mounts();
+    loop {
+        select! {
+            recv(commands) -> command => match command {
+                Ok(Command::Quit) | Err(_) => break,
+                Ok(command) => machine.command(command),
+            },
+            recv(from_threads) -> message => match message {
+                Ok(message) => machine.message(message),
+                Err(_) => break,
+            },
+        }
+    }
+    cancel_load.cancel();
+    machine.stop(&from_threads);
+}
+
+fn spawn_loader(setup: &mut Setup, to: &Sender<Msg>, cancel: &CancelFlag) {
+    let loader = std::mem::replace(&mut setup.loader, Box::new(|_, _| Err(Failure::task("loaded twice"))));
+    let (to, cancel) = (to.clone(), cancel.clone());
+    std::thread::spawn(move || {
+        let progress = to.clone();
+        let mut on_progress = |what: String, part: Option<f32>| drop(progress.send(Msg::Loading(what, part)));
+        let done =
+            std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| loader(&mut on_progress, &cancel)));
+        let done = done.unwrap_or_else(|_| {
+            Err(Failure::config(
+                "the model could not be loaded: the engine stopped by a mistake in the program",
+            ))
+        });
+        drop(to.send(Msg::Loaded(Box::new(done))));
+    });
+}
+
+struct Machine {
+    setup: Setup,
+    notices: Sender<Notice>,
+    to_self: Sender<Msg>,
+    began: Instant,
+    live: Option<Live>,
+    waiting: VecDeque<Command>,
+    flags: HashMap<EffectId, CancelFlag>,
+    /// Texts that came with inputs and are too large for the window.
+    attached: Option<Arc<RamDisk>>,
+    mounting: CancelFlag,
+    dead: bool,
+}
+
+/// What there is once the model is loaded.
+struct Live {
+    kernel: Kernel,
+    engine: Arc<dyn Engine>,
+    workers: Workers,
+    session: String,
+    seq: u64,
+    pid: Pid,
+}
+
+impl Machine {
+    fn command(&mut self, command: Command) {
+        match command {
+            Command::Input { .. } if self.dead => {
+                self.refuse("nothing can be asked: see above", exit::CONFIG)
+            }
+            Command::Input { .. } if self.live.is_none() => {
+                if self.waiting.len() >= MAX_WAITING_INPUTS {
+                    return self.refuse("too many inputs wait for the model", exit::FAILED);
+                }
+                self.waiting.push_back(command);
+            }
+            Command::Input { text, attached, options } => self.input(&text, &attached, options),
+            Command::Cancel => {
+                self.waiting.clear();
+                self.mounting.cancel();
+                if let Some(pid) = self.live.as_ref().map(|live| live.pid) {
+                    self.apply(Event::Cancel { pid });
+                }
+            }
+            Command::Answer { id, allow } => self.apply(Event::Answered { id, allow }),
+            Command::Mount { path } => self.mount(path),
+            Command::Unmount { path } => self.unmount(path),
+            Command::ShowPage { page } => {
+                let found = self.live.as_ref().and_then(|live| {
+                    let process = live.kernel.processes().get(&live.pid)?;
+                    let known = process.table().get(page)?;
+                    let row = pages::row(known, process.window().holds(page));
+                    let source = lucid_kernel::abi::SourcePage {
+                        id: known.id,
+                        content: known.content.clone(),
+                        provenance: known.provenance.clone(),
+                        label: known.label,
+                        text: Arc::clone(&known.text),
+                        score: 0.0,
+                    };
+                    Some(Box::new((row, source)))
+                });
+                self.tell(Notice::Page(page, found));
+            }
+            Command::Quit => {}
+        }
+    }
+
+    fn message(&mut self, message: Msg) {
+        match message {
+            Msg::Event(event) => self.apply(event),
+            Msg::Loading(what, part) => self.tell(Notice::Loading { what, part }),
+            Msg::Loaded(loaded) => match loaded.and_then(|loaded| self.boot(loaded)) {
+                Ok(()) => {
+                    for command in std::mem::take(&mut self.waiting) {
+                        self.command(command);
+                    }
+                }
+                Err(failure) => self.die(&failure),
+            },
+            Msg::MountsChanged => self.tell_mounts(),
+        }
+    }
+
+    fn boot(&mut self, loaded: Loaded) -> Result<(), Failure> {
+        let Loaded { engine, tools } = loaded;
+        let (kernel, session, seq, pid) = match self.setup.session.clone() {
+            Session::New(name) => self.begin(&name, &engine, &tools)?,
+            Session::Continue(name) => self.resume(&name, &engine)?,
+        };
+        let workers = Workers::start(&engine, &tools, &self.to_self, &self.notices);
+        let info = engine.info();
+        self.live = Some(Live { kernel, engine, workers, session: session.clone(), seq, pid });
+        if self.live.as_ref().is_some_and(|live| live.kernel.processes().values().any(|p| !p.is_idle())) {
+            self.apply(Event::Restarted);
+        }
+        let load_ms = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.tell(Notice::Ready { engine: info, session, load_ms });
+        self.tell_memory();
+        Ok(())
+    }
+
+    fn begin(
+        &self,
+        name: &str,
+        engine: &Arc<dyn Engine>,
+        tools: &Arc<dyn Tools>,
+    ) -> Result<(Kernel, String, u64, Pid), Failure> {
+        let unusable = |what: &str, reason: String| Failure::config(format!("{what}: {reason}"));
+        let format = ChatFormat::probe(&engine.chat_template());
+        let chat = format
+            .framing
+            .encode(|text| engine.tokenize(text, true).map(|tokens| Encoded::new(text, tokens)))
+            .map_err(|error| unusable("the model's chat format cannot be used", error.to_string()))?;
+        let mut config = Config::new(engine.info(), chat);
+        config.has_disk = self.setup.has_files;
+        config.policy.rules.clone_from(&self.setup.rules);
+        let mut specs = if self.setup.tools { tools.specs() } else { Vec::new() };
+        let system = prompt::system(&specs, self.setup.has_files);
+        if self.setup.tools && self.setup.has_files {
+            specs.extend(syscall::disk_calls());
+        }
+        let system = encode(engine.as_ref(), &system)
+            .map_err(|error| unusable("the instructions cannot be turned into tokens", error.to_string()))?;
+        let journal = &self.setup.journal;
+        journal
+            .begin(name, &self.setup.folder, self.setup.now_ms)
+            .map_err(|error| unusable("the session cannot be recorded", error.to_string()))?;
+        let mut kernel = Kernel::default();
+        let mut pid = Pid(0);
+        let events = [Event::Boot { config: Box::new(config) }, Event::Spawn { system, tools: specs }];
+        for (seq, event) in events.into_iter().enumerate() {
+            journal
+                .append(name, seq as u64, &event)
+                .map_err(|error| unusable("the session cannot be recorded", error.to_string()))?;
+            for effect in kernel.step(event) {
+                match effect {
+                    Effect::Spawned { pid: spawned } => pid = spawned,
+                    Effect::Refused { error } => return Err(Failure::config(error.to_string())),
+                    _ => {}
+                }
+            }
+        }
+        Ok((kernel, name.to_owned(), 2, pid))
+    }
+
+    fn resume(&self, name: &str, engine: &Arc<dyn Engine>) -> Result<(Kernel, String, u64, Pid), Failure> {
+        let events = self.setup.journal.load(name).map_err(|error| Failure::config(error.to_string()))?;
+        let kernel = journal::replay(&events);
+        let Some((config, pid)) = kernel.config().zip(kernel.processes().keys().next().copied()) else {
+            return Err(Failure::config(format!("session {name} has no conversation; start a new one")));
+        };
+        let (then, now) = (&config.engine, engine.info());
+        if then.model != now.model || then.n_ctx != now.n_ctx {
+            return Err(Failure::usage(format!(
+                "session {name} was held with {} and a window of {} tokens, not with {} and {}; \
+                 continue it with --model {} --window {}",
+                then.model, then.n_ctx, now.model, now.n_ctx, then.model, then.n_ctx
+            )));
+        }
+        Ok((kernel, name.to_owned(), events.len() as u64, pid))
+    }
+
+    fn input(&mut self, text: &str, attached: &[(String, String)], options: TurnOptions) {
+        let Some(live) = &self.live else { return };
+        let (pid, engine) = (live.pid, Arc::clone(&live.engine));
+        let config_budget = live.kernel.config().map_or(0, Config::budget_tokens);
+        let mut next = live.kernel.next_page(pid).unwrap_or_default();
+        let prepared = (|| {
+            let content = encode(engine.as_ref(), text)?;
+            let mut pages = Vec::new();
+            for (name, text) in attached.iter().filter(|(_, text)| !text.trim().is_empty()) {
+                // A text that would fill the window is cut and searched like a file.
+                let page = if text.len() / 2 > config_budget as usize * 4 {
+                    None
+                } else {
+                    Some(attached_page(engine.as_ref(), next, name, text)?)
+                };
+                match page {
+                    Some(page) if page.content.count() <= config_budget / 2 => {
+                        pages.push(page);
+                        next.0 += 1;
+                    }
+                    _ => self.attached.get_or_insert_with(Default::default).add_text(name, text),
+                }
+            }
+            Ok::<_, lucid_kernel::port::EngineError>((content, pages))
+        })();
+        match prepared {
+            Ok((content, attached)) => self.apply(Event::Input { pid, content, attached, options }),
+            Err(error) => self.refuse(&error.to_string(), exit::FAILED),
+        }
+    }
+
+    /// Journals an event, gives it to the kernel, and starts what the kernel wants done.
+    /// Events that are answered on the spot follow at once.
+    fn apply(&mut self, event: Event) {
+        let mut events = VecDeque::from([event]);
+        while let Some(event) = events.pop_front() {
+            let Some(live) = &mut self.live else { return };
+            if let Err(error) = self.setup.journal.append(&live.session, live.seq, &event) {
+                let code = if matches!(error, lucid_kernel::port::JournalError::Full { .. }) {
+                    exit::FAILED
+                } else {
+                    exit::CONFIG
+                };
+                return self.die(&Failure::new(code, format!("the session cannot be recorded: {error}")));
+            }
+            live.seq += 1;
+            self.tell_event(&event);
+            let Some(live) = &mut self.live else { return };
+            let pid = live.pid;
+            let decoded = matches!(event, Event::Decoded { .. });
+            let input = matches!(event, Event::Input { .. });
+            let effects = live.kernel.step(event);
+            if decoded && !effects.iter().any(|effect| matches!(effect, Effect::Ended { .. })) {
+                self.tell(Notice::Retract { pid });
+            }
+            if input && !effects.iter().any(|effect| matches!(effect, Effect::Refused { .. })) {
+                self.tell(Notice::Taken { pid });
+            }
+            let changed = !effects.is_empty();
+            for effect in effects {
+                events.extend(self.carry_out(effect));
+            }
+            if changed {
+                self.tell_memory();
+            }
+        }
+    }
+
+    fn carry_out(&mut self, effect: Effect) -> Option<Event> {
+        let live = self.live.as_ref()?;
+        match effect {
+            Effect::PageIn { id, request, first, budget, .. } => {
+                let places = self.places();
+                live.workers.send(Job::PageIn { id, request, first, budget, places });
+            }
+            Effect::Decode { id, pid, layout, grammar, sampling, max_tokens, show } => {
+                let request = DecodeRequest { layout, grammar, sampling, max_tokens };
+                let cancel = self.flag(id);
+                let live = self.live.as_ref()?;
+                live.workers.send(Job::Decode { id, pid, request, show, cancel });
+            }
+            Effect::Call { id, call, .. } => {
+                let cancel = self.flag(id);
+                self.tell(Notice::Calling { id, call: call.clone() });
+                self.apply(Event::Started { id });
+                let live = self.live.as_ref()?;
+                live.workers.send(Job::Call { id, call, cancel });
+            }
+            Effect::Ask { id, call, reason, .. } => {
+                if !self.setup.interactive {
+                    return Some(Event::Answered { id, allow: false });
+                }
+                self.flag(id);
+                self.tell(Notice::Ask { id, call, reason });
+            }
+            Effect::Encode { id, text, .. } => {
+                let outcome = match encode(live.engine.as_ref(), &text) {
+                    Ok(encoded) => Outcome::Done(encoded),
+                    Err(error) => Outcome::Failed(Fault::new(FaultKind::Engine, error.to_string())),
+                };
+                return Some(Event::Encoded { id, outcome });
+            }
+            Effect::Cancel { id } => return self.cancel(id),
+            Effect::Spawned { .. } => {}
+            Effect::Ended { pid, report } => self.tell(Notice::Ended { pid, report }),
+            Effect::Refused { error } => {
+                let code = match error {
+                    KernelError::Empty | KernelError::BadSchema { .. } => exit::USAGE,
+                    _ => exit::FAILED,
+                };
+                // What answers an effect that has ended meanwhile needs no word.
+                if !matches!(error, KernelError::NoEffect(_) | KernelError::WrongAnswer(_)) {
+                    self.refuse(&error.to_string(), code);
+                }
+            }
+        }
+        None
+    }
+
+    /// Stops work under way. A question to the user has no thread that would answer.
+    fn cancel(&mut self, id: EffectId) -> Option<Event> {
+        if let Some(flag) = self.flags.get(&id) {
+            flag.cancel();
+        }
+        let live = self.live.as_ref()?;
+        let asking = live.kernel.processes().values().any(|process| process.is_asking(id));
+        asking.then_some(Event::Answered { id, allow: false })
+    }
+
+    fn flag(&mut self, id: EffectId) -> CancelFlag {
+        self.flags.entry(id).or_default().clone()
+    }
+
+    fn places(&self) -> Places {
+        let mut disks: Vec<Arc<dyn Disk>> = Vec::new();
+        disks.extend(self.attached.clone().map(|disk| disk as Arc<dyn Disk>));
+        disks.extend(self.setup.disk.clone());
+        Places { disks, roots: self.setup.roots.clone(), folder: self.setup.folder.clone() }
+    }
+
+    fn mount(&mut self, path: String) {
+        let Some(disk) = self.setup.disk.clone() else {
+            return self.tell(Notice::Failed { message: "there is no index to mount into".into() });
+        };
+        self.mounting = CancelFlag::new();
+        let (notices, to_self, cancel) = (self.notices.clone(), self.to_self.clone(), self.mounting.clone());
+        std::thread::spawn(move || {
+            let mut last = Instant::now();
+            let mut on_progress = |progress: &lucid_kernel::port::MountProgress| {
+                if last.elapsed() >= Duration::from_millis(100) {
+                    last = Instant::now();
+                    drop(notices.send(Notice::MountProgress(progress.clone())));
+                }
+            };
+            let notice = match disk.mount(&path, &MountOptions::default(), &cancel, &mut on_progress) {
+                Ok(report) => Notice::Mounted(Box::new(report)),
+                Err(error) => Notice::Failed { message: error.to_string() },
+            };
+            drop(notices.send(notice));
+            drop(to_self.send(Msg::MountsChanged));
+        });
+    }
+
+    fn unmount(&mut self, path: String) {
+        let Some(disk) = self.setup.disk.clone() else { return };
+        let (notices, to_self) = (self.notices.clone(), self.to_self.clone());
+        std::thread::spawn(move || {
+            if let Err(error) = disk.unmount(&path) {
+                drop(notices.send(Notice::Failed { message: error.to_string() }));
+            }
+            drop(to_self.send(Msg::MountsChanged));
+        });
+    }
+
+    fn stop(&mut self, from_threads: &Receiver<Msg>) {
+        self.mounting.cancel();
+        if let Some(pid) = self.live.as_ref().map(|live| live.pid) {
+            self.apply(Event::Cancel { pid });
+        }
+        let until = Instant::now() + STOP_TIMEOUT;
+        while self.live.as_ref().is_some_and(|live| !live.kernel.open_effects().is_empty()) {
+            match from_threads.recv_deadline(until) {
+                Ok(message) => self.message(message),
+                Err(_) => break,
+            }
+        }
+    }
+
+    fn die(&mut self, failure: &Failure) {
+        self.dead = true;
+        self.live = None;
+        self.tell(Notice::Dead { message: failure.message.clone(), code: failure.code });
+        for _ in std::mem::take(&mut self.waiting) {
+            self.refuse(&failure.message, failure.code);
+        }
+    }
+
+    fn refuse(&self, message: &str, code: u8) {
+        self.tell(Notice::Refused { message: message.to_owned(), code });
+    }
+
+    fn tell_event(&mut self, event: &Event) {
+        match event {
+            Event::PagedIn { outcome: Outcome::Failed(fault), .. } => {
+                self.tell(Notice::Failed { message: fault.message.clone() });
+            }
+            Event::PagedIn { outcome: Outcome::Done(found), .. } => {
+                let range = |page: &lucid_kernel::abi::SourcePage| match &page.provenance {
+                    lucid_kernel::abi::Provenance::File(range) => Some((range.path.clone(), range.lines)),
+                    _ => None,
+                };
+                self.tell(Notice::Paged { pages: found.iter().filter_map(range).collect() });
+            }
+            Event::Returned { id, outcome } => {
+                self.flags.remove(id);
+                let result = match outcome {
+                    Outcome::Done(returned) => Ok(returned.clone()),
+                    Outcome::Failed(fault) => Err(fault.clone()),
+                    Outcome::Cancelled => Err(Fault::new(FaultKind::Limit, "cancelled")),
+                };
+                self.tell(Notice::Returned { id: *id, result });
+            }
+            Event::Decoded { id, .. } => drop(self.flags.remove(id)),
+            _ => {}
+        }
+    }
+
+    fn tell_mounts(&self) {
+        let Some(disk) = &self.setup.disk else { return };
+        match disk.mounts() {
+            Ok(mounts) => self.tell(Notice::Mounts(mounts)),
+            Err(error) => self.tell(Notice::Failed { message: error.to_string() }),
+        }
+    }
+
+    fn tell_memory(&self) {
+        if let Some(live) = &self.live {
+            self.tell(Notice::Memory(pages::rows(&live.kernel)));
+        }
+    }
+
+    /// A front end that is gone needs no notice.
+    fn tell(&self, notice: Notice) {
+        drop(self.notices.send(notice));
+    }
+}

@@ -1,0 +1,182 @@
+//! The workers: threads that carry out effects and send back one event for each.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crossbeam_channel::{Receiver, Sender, unbounded};
+use lucid_kernel::abi::{
+    Call, EffectId, Event, Fault, FaultKind, Outcome, PageId, PageRequest, Pid, Returned, TokenCount,
+};
+use lucid_kernel::port::{CancelFlag, DecodeRequest, Delta, Engine};
+
+use super::Tools;
+use super::api::Notice;
+use super::core::Msg;
+use super::pages::{Places, encode};
+
+/// A piece of work. Each is answered by one event.
+pub enum Job {
+    /// Decode.
+    Decode {
+        /// The effect.
+        id: EffectId,
+        /// For whom.
+        pid: Pid,
+        /// What.
+        request: DecodeRequest,
+        /// Whether text may be shown while it comes.
+        show: bool,
+        /// Set to stop it.
+        cancel: CancelFlag,
+    },
+    /// Find pages.
+    PageIn {
+        /// The effect.
+        id: EffectId,
+        /// What.
+        request: PageRequest,
+        /// The first address.
+        first: PageId,
+        /// The most tokens.
+        budget: TokenCount,
+        /// Where.
+        places: Places,
+    },
+    /// Run a tool.
+    Call {
+        /// The effect.
+        id: EffectId,
+        /// What.
+        call: Call,
+        /// Set to stop it.
+        cancel: CancelFlag,
+    },
+}
+
+/// The threads that work. They end when this is dropped.
+pub struct Workers {
+    decodes: Sender<Job>,
+    others: Sender<Job>,
+}
+
+impl Workers {
+    /// Starts the engine's thread and one for disk and tools.
+    pub fn start(
+        engine: &Arc<dyn Engine>,
+        tools: &Arc<dyn Tools>,
+        to: &Sender<Msg>,
+        notices: &Sender<Notice>,
+    ) -> Self {
+        let spawn = |jobs: Receiver<Job>| {
+            let worker = Worker {
+                engine: Arc::clone(engine),
+                tools: Arc::clone(tools),
+                to: to.clone(),
+                notices: notices.clone(),
+            };
+            std::thread::spawn(move || {
+                for job in jobs {
+                    worker.work(job);
+                }
+            });
+        };
+        let (decodes, decode_jobs) = unbounded();
+        let (others, other_jobs) = unbounded();
+        spawn(decode_jobs);
+        spawn(other_jobs);
+        Self { decodes, others }
+    }
+
+    /// Hands a job to its thread.
+    pub fn send(&self, job: Job) {
+        let to = if matches!(job, Job::Decode { .. }) { &self.decodes } else { &self.others };
+        // The threads live as long as the sender; a send can only fail after their panic,
+        // which `work` turns into an answer.
+        drop(to.send(job));
+    }
+}
+
+struct Worker {
+    engine: Arc<dyn Engine>,
+    tools: Arc<dyn Tools>,
+    to: Sender<Msg>,
+    notices: Sender<Notice>,
+}
+
+impl Worker {
+    fn work(&self, job: Job) {
+        let failed = |kind, what: &str| {
+            Fault::new(kind, format!("{what} stopped by a mistake in the program; please report it"))
+        };
+        let event = match job {
+            Job::Decode { id, pid, request, show, cancel } => {
+                let done = catch_unwind(AssertUnwindSafe(|| self.decode(pid, &request, show, &cancel)));
+                let outcome =
+                    done.unwrap_or_else(|_| Outcome::Failed(failed(FaultKind::Engine, "the engine was")));
+                Event::Decoded { id, outcome }
+            }
+            Job::PageIn { id, request, first, budget, places } => {
+                let done = catch_unwind(AssertUnwindSafe(|| {
+                    places.page_in(self.engine.as_ref(), &request, first, budget)
+                }));
+                let outcome =
+                    done.unwrap_or_else(|_| Outcome::Failed(failed(FaultKind::Disk, "the search was")));
+                Event::PagedIn { id, outcome }
+            }
+            Job::Call { id, call, cancel } => {
+                let done = catch_unwind(AssertUnwindSafe(|| self.call(&call, &cancel)));
+                let outcome =
+                    done.unwrap_or_else(|_| Outcome::Failed(failed(FaultKind::Tool, "the tool was")));
+                Event::Returned { id, outcome }
+            }
+        };
+        // Nobody hears it only when the machine has ended.
+        drop(self.to.send(Msg::Event(event)));
+    }
+
+    fn decode(
+        &self,
+        pid: Pid,
+        request: &DecodeRequest,
+        show: bool,
+        cancel: &CancelFlag,
+    ) -> Outcome<lucid_kernel::abi::Decoded> {
+        if cancel.is_cancelled() {
+            return Outcome::Cancelled;
+        }
+        // What begins like a call is not shown as an answer.
+        let held = AtomicBool::new(!show);
+        let begun = AtomicBool::new(false);
+        let mut on_delta = |delta: Delta| {
+            if let Delta::Text(text) = &delta {
+                if !begun.swap(true, Ordering::Relaxed) && text.trim_start().starts_with('{') {
+                    held.store(true, Ordering::Relaxed);
+                }
+                if held.load(Ordering::Relaxed) {
+                    return;
+                }
+            }
+            drop(self.notices.send(Notice::Delta { pid, delta }));
+        };
+        match self.engine.decode(request, cancel, &mut on_delta) {
+            Ok(decoded) => Outcome::Done(decoded),
+            Err(error) => Outcome::Failed(Fault::new(FaultKind::Engine, error.to_string())),
+        }
+    }
+
+    fn call(&self, call: &Call, cancel: &CancelFlag) -> Outcome<Returned> {
+        if cancel.is_cancelled() {
+            return Outcome::Cancelled;
+        }
+        let output = match self.tools.call(call, cancel) {
+            Ok(output) => output,
+            Err(_) if cancel.is_cancelled() => return Outcome::Cancelled,
+            Err(fault) => return Outcome::Failed(fault),
+        };
+        match encode(self.engine.as_ref(), &output.text) {
+            Ok(content) => Outcome::Done(Returned { value: output.value, content, micros: output.micros }),
+            Err(error) => Outcome::Failed(Fault::new(FaultKind::Engine, error.to_string())),
+        }
+    }
+}

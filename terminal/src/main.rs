@@ -1,0 +1,52 @@
+//! `lucid`: the command line and the shell.
+
+mod cli;
+mod exit;
+mod home;
+mod machine;
+mod models;
+mod script;
+mod settings;
+mod tui;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser};
+
+use cli::{Cli, Cmd};
+use exit::Failure;
+use home::Home;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match dispatch(cli) {
+        Ok(code) => ExitCode::from(code),
+        Err(failure) => {
+            cli::out::error(&failure.message);
+            ExitCode::from(failure.code)
+        }
+    }
+}
+
+fn dispatch(cli: Cli) -> Result<u8, Failure> {
+    if let Some(Cmd::Completions { shell }) = cli.command {
+        clap_complete::generate(shell, &mut Cli::command(), "lucid", &mut std::io::stdout());
+        return Ok(exit::OK);
+    }
+    let home = Home::find().map_err(|error| Failure::config(format!("{error:#}")))?;
+    match cli.command {
+        None => cli::shell::run(&home, &cli.shell),
+        Some(Cmd::Ask(args)) => cli::ask::run(&home, &args),
+        Some(Cmd::Run(args)) => cli::run::run(&home, &args),
+        Some(Cmd::Mount(args)) => cli::mount::mount(&home, &args),
+        Some(Cmd::Umount { dirs }) => cli::mount::unmount(&home, &dirs),
+        Some(Cmd::Mounts { json }) => cli::mount::list(&home, json),
+        Some(Cmd::Search(args)) => cli::mount::search(&home, &args),
+        Some(Cmd::Model { command }) => cli::model::run(&home, &command),
+        Some(Cmd::Plugin { command }) => cli::plugin::run(&home, &command),
+        Some(Cmd::Doctor { json }) => cli::doctor::run(&home, json),
+        Some(Cmd::Bench { command }) => cli::bench::run(&home, &command),
+        Some(Cmd::Picture(args)) => cli::shell::picture(&home, &args),
+        Some(Cmd::Completions { .. }) => Ok(exit::OK),
+    }
+}

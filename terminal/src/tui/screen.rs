@@ -1,0 +1,210 @@
+//! The terminal itself: taken over at the start, given back at the end, on a panic too.
+
+use std::fmt;
+use std::io::{self, Stdout, stdout};
+use std::panic::{self, PanicHookInfo};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, Sender, bounded};
+use crossterm::event::{DisableBracketedPaste, DisableMouseCapture, EnableBracketedPaste, Event};
+use crossterm::terminal::{self, EnterAlternateScreen, LeaveAlternateScreen};
+use crossterm::{Command, cursor, event, execute};
+use ratatui::Terminal;
+use ratatui::backend::CrosstermBackend;
+
+/// Events that may wait to be looked at; the terminal holds back what comes beyond.
+const MAX_WAITING_EVENTS: usize = 256;
+/// Panics of other threads that may wait to be shown.
+const MAX_WAITING_PANICS: usize = 8;
+/// How often the reading thread looks whether it should end.
+const READ_POLL: Duration = Duration::from_millis(50);
+
+type Hook = Box<dyn Fn(&PanicHookInfo<'_>) + Sync + Send + 'static>;
+
+/// The terminal, in raw mode and on its alternate screen while this lives.
+pub struct Screen {
+    /// Where to draw.
+    pub terminal: Terminal<CrosstermBackend<Stdout>>,
+    /// Panics of other threads, which must not write over the screen.
+    pub panics: Receiver<String>,
+    previous: Option<Arc<Hook>>,
+}
+
+impl Screen {
+    /// Takes the terminal over.
+    ///
+    /// # Errors
+    /// When standard input or output is no terminal.
+    pub fn enter() -> io::Result<Self> {
+        let (sender, panics) = bounded(MAX_WAITING_PANICS);
+        take_over()?;
+        let previous = hook_panics(sender);
+        let terminal = Terminal::new(CrosstermBackend::new(stdout())).inspect_err(|_| give_back())?;
+        Ok(Self { terminal, panics, previous: Some(previous) })
+    }
+
+    /// Hands the terminal to the shell that started us, until it wakes us again.
+    ///
+    /// # Errors
+    /// When the terminal cannot be taken over again.
+    pub fn suspend(&mut self) -> io::Result<()> {
+        #[cfg(unix)]
+        {
+            give_back();
+            signal_hook::low_level::raise(signal_hook::consts::SIGTSTP)?;
+            self.resume()?;
+        }
+        Ok(())
+    }
+
+    /// Takes the terminal over again and draws all anew.
+    ///
+    /// # Errors
+    /// Those of the terminal.
+    pub fn resume(&mut self) -> io::Result<()> {
+        take_over()?;
+        self.terminal.clear()
+    }
+}
+
+impl Drop for Screen {
+    fn drop(&mut self) {
+        give_back();
+        // The hook cannot be changed while its thread panics, and the process is ending then.
+        if let Some(previous) = self.previous.take().filter(|_| !thread::panicking()) {
+            panic::set_hook(Box::new(move |info| previous(info)));
+        }
+    }
+}
+
+/// Wheel and buttons only: crossterm's own command would report every move of the mouse too.
+struct EnableWheel;
+
+impl Command for EnableWheel {
+    fn write_ansi(&self, f: &mut impl fmt::Write) -> fmt::Result {
+        f.write_str("\x1b[?1000h\x1b[?1006h")
+    }
+
+    #[cfg(windows)]
+    fn execute_winapi(&self) -> io::Result<()> {
+        event::EnableMouseCapture.execute_winapi()
+    }
+}
+
+fn take_over() -> io::Result<()> {
+    terminal::enable_raw_mode()?;
+    execute!(stdout(), EnterAlternateScreen, EnableBracketedPaste, EnableWheel).inspect_err(|_| give_back())
+}
+
+/// Errors are not looked at: the terminal may be gone, and there is nowhere left to say so.
+fn give_back() {
+    let _ =
+        execute!(stdout(), DisableMouseCapture, DisableBracketedPaste, LeaveAlternateScreen, cursor::Show);
+    let _ = terminal::disable_raw_mode();
+}
+
+/// A panic of this thread gives the terminal back before its message is written; the message
+/// of another thread's panic goes to the screen's own loop.
+fn hook_panics(sender: Sender<String>) -> Arc<Hook> {
+    let previous: Arc<Hook> = Arc::new(panic::take_hook());
+    let screen_thread = thread::current().id();
+    let before = Arc::clone(&previous);
+    panic::set_hook(Box::new(move |info| {
+        if thread::current().id() == screen_thread {
+            give_back();
+            before(info);
+        } else {
+            // Full means that enough was said.
+            let _ = sender.try_send(info.to_string());
+        }
+    }));
+    previous
+}
+
+/// The thread that reads the terminal.
+pub struct Reader {
+    /// What was read; an error is the last item.
+    pub events: Receiver<io::Result<Event>>,
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Reader {
+    /// Starts to read.
+    ///
+    /// # Errors
+    /// When no thread can be started.
+    pub fn start() -> io::Result<Self> {
+        let (sender, events) = bounded(MAX_WAITING_EVENTS);
+        let stop = Arc::new(AtomicBool::new(false));
+        let seen = Arc::clone(&stop);
+        let thread = thread::Builder::new().name("terminal".into()).spawn(move || read(&sender, &seen))?;
+        Ok(Self { events, stop, thread: Some(thread) })
+    }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Release);
+        // Empty the channel, so that a waiting send ends.
+        while self.events.try_recv().is_ok() {}
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn read(sender: &Sender<io::Result<Event>>, stop: &AtomicBool) {
+    while !stop.load(Ordering::Acquire) {
+        let event = match event::poll(READ_POLL) {
+            Ok(false) => continue,
+            Ok(true) => event::read(),
+            Err(error) => Err(error),
+        };
+        let failed = event.is_err();
+        if sender.send(event).is_err() || failed {
+            return;
+        }
+    }
+}
+
+/// A wish from outside the terminal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Signal {
+    /// End, with the exit code that a shell expects after this signal.
+    End(u8),
+    /// The process was stopped and goes on: the terminal may look different.
+    Continued,
+}
+
+/// Signals that end the process or wake it. Where there are none, nothing ever comes.
+///
+/// # Errors
+/// When they cannot be listened to.
+pub fn signals() -> io::Result<Receiver<Signal>> {
+    let (sender, receiver) = bounded(4);
+    #[cfg(unix)]
+    {
+        use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGTERM};
+        let mut signals = signal_hook::iterator::Signals::new([SIGHUP, SIGINT, SIGTERM, SIGCONT])?;
+        thread::Builder::new().name("signals".into()).spawn(move || {
+            for signal in signals.forever() {
+                let wish = match signal {
+                    SIGCONT => Signal::Continued,
+                    // 128 and the signal's number, as shells have it.
+                    other => Signal::End(u8::try_from(other).unwrap_or(0) | 128),
+                };
+                // The screen is gone: the signal does what it does to any program.
+                if sender.send(wish).is_err() && signal != SIGCONT {
+                    let _ = signal_hook::low_level::emulate_default_handler(signal);
+                }
+            }
+        })?;
+    }
+    #[cfg(not(unix))]
+    drop(sender);
+    Ok(receiver)
+}

@@ -1,0 +1,197 @@
+//! Random keys and notices: the screen never panics, and nothing that was typed is lost.
+
+use std::collections::BTreeSet;
+
+use lucid_kernel::abi::{EffectId, Fault, FaultKind, PageId, Pid, TurnEnd};
+use lucid_kernel::port::{MountProgress, MountReport, Skip};
+use proptest::prelude::*;
+
+use super::super::transcript::Item;
+use super::*;
+
+/// One thing that happens in a random session.
+#[derive(Debug, Clone)]
+enum Step {
+    /// Types a character that occurs only once.
+    Type,
+    Key(String),
+    Text(String),
+    Hear(u8),
+    Resize(u16, u16),
+    Wheel(i8),
+    Wait(u16),
+}
+
+/// Keys that delete nothing on purpose.
+const SAFE_KEYS: [&str; 21] = [
+    "Enter",
+    "Enter",
+    "Enter",
+    "Esc",
+    "Ctrl-c",
+    "Ctrl-l",
+    "Ctrl-j",
+    "Ctrl-x",
+    "Tab",
+    "Up",
+    "Down",
+    "Left",
+    "Right",
+    "Home",
+    "End",
+    "PgUp",
+    "PgDn",
+    "Ctrl-a",
+    "Ctrl-e",
+    "Alt-Enter",
+    "Ctrl-Left",
+];
+const CUTTING_KEYS: [&str; 9] =
+    ["Ctrl-d", "Backspace", "Delete", "Ctrl-w", "Ctrl-u", "Ctrl-k", "Ctrl-y", "Alt-d", "Ctrl-h"];
+const LINES: [&str; 11] =
+    ["/mem", "/help", "/page p7", "/mount x", "/mounts", "/foo", "//x", "y", "n", "\u{301}", "日本"];
+
+fn step(safe: bool) -> impl Strategy<Value = Step> {
+    let keys: Vec<&str> =
+        if safe { SAFE_KEYS.to_vec() } else { [&SAFE_KEYS[..], &CUTTING_KEYS[..]].concat() };
+    let text = if safe { Just(String::new()).boxed() } else { any::<String>().boxed() };
+    let text = prop_oneof![text, prop::sample::select(&LINES[..]).prop_map(String::from)];
+    prop_oneof![
+        4 => Just(Step::Type),
+        8 => prop::sample::select(keys).prop_map(|key| Step::Key(key.into())),
+        2 => text.prop_map(Step::Text),
+        8 => (0..NOTICES).prop_map(Step::Hear),
+        1 => (0..130_u16, 0..50_u16).prop_map(|(width, height)| Step::Resize(width, height)),
+        1 => any::<i8>().prop_map(Step::Wheel),
+        1 => (0..2_000_u16).prop_map(Step::Wait),
+    ]
+}
+
+const NOTICES: u8 = 25;
+
+fn notice(which: u8) -> Notice {
+    let pid = Pid(1);
+    let end =
+        |end| Notice::Ended { pid, report: Box::new(report("Some *answer* \x1b with `code`.\n- a", end)) };
+    match which {
+        0 => Notice::Loading { what: "loading".into(), part: Some(0.3) },
+        1 | 2 => ready(),
+        3 | 4 => taken(),
+        5 => Notice::Refused { message: "too long".into(), code: 1 },
+        6 => Notice::Paged { pages: vec![("/a.md".into(), (1, 9))] },
+        7 => prefill(5, 6),
+        8 => text("some **text** 日本 `"),
+        9 => text(&"many words and a line\n".repeat(30)),
+        10 => Notice::Retract { pid },
+        11 => Notice::Calling { id: EffectId(1), call: calc("1") },
+        12 => Notice::Returned { id: EffectId(1), result: Ok(returned(serde_json::json!({ "a": [1] }), 9)) },
+        13 => Notice::Returned { id: EffectId(1), result: Err(Fault::new(FaultKind::Limit, "stopped")) },
+        14 => Notice::Ask { id: EffectId(2), call: calc("2"), reason: "because ".repeat(90) },
+        15 | 16 => end(TurnEnd::Answered),
+        17 => end(TurnEnd::Cancelled),
+        18 => end(TurnEnd::Failed(Fault::new(FaultKind::Engine, "broken"))),
+        19 => Notice::Stopping(true),
+        20 => Notice::Memory(memory()),
+        21 => Notice::Page(
+            PageId(7),
+            Some(Box::new((memory()[1].clone(), source_page("page", Provenance::User)))),
+        ),
+        22 => Notice::Mounts(vec![mount("/home/ada/project"), mount("/x")]),
+        23 => Notice::MountProgress(MountProgress {
+            files_done: 1,
+            files_found: 0,
+            bytes: 0,
+            path: String::new(),
+        }),
+        _ => Notice::Mounted(Box::new(MountReport {
+            skipped: vec![(Skip::Secret, 2)],
+            ..MountReport::default()
+        })),
+    }
+}
+
+/// Runs the steps, drawing after each; gives back what was typed and what became of it.
+fn play(steps: &[Step]) -> (Stage, BTreeSet<char>) {
+    let mut stage = Stage::with(&Setup { offer_mount: true, ..setup() });
+    let mut typed = BTreeSet::new();
+    let mut now = 0;
+    for (at, step) in steps.iter().enumerate() {
+        match step {
+            Step::Type => {
+                let unique = char::from_u32(0x4e00 + u32::try_from(at).unwrap()).unwrap();
+                stage.msg(Msg::Paste(unique.into()));
+                typed.insert(unique);
+            }
+            Step::Key(key) => {
+                stage.key(key);
+            }
+            Step::Text(text) => {
+                stage.msg(Msg::Paste(text.clone()));
+            }
+            Step::Hear(which) => {
+                stage.hear(notice(*which));
+            }
+            Step::Resize(width, height) => {
+                stage.msg(Msg::Resize(*width, *height));
+            }
+            Step::Wheel(lines) => {
+                stage.msg(Msg::Wheel(isize::from(*lines)));
+            }
+            Step::Wait(ms) => {
+                now += u64::from(*ms);
+                stage.at(now);
+            }
+        }
+        let (width, height) = stage.state.size;
+        draw(&stage.state, width, height);
+    }
+    (stage, typed)
+}
+
+/// Everywhere a typed character may be: the line, what waits, what the machine took, the history.
+fn whereabouts(stage: &Stage) -> String {
+    let state = &stage.state;
+    let mut all = vec![state.editor.text().to_owned(), state.history.draft().to_owned()];
+    all.extend(state.queue.iter().cloned());
+    all.extend(state.turn.iter().map(|turn| turn.line.clone()));
+    all.extend(state.transcript.items().iter().filter_map(|item| match item {
+        Item::User(text) => Some(text.clone()),
+        _ => None,
+    }));
+    all.extend(state.history.entries().map(String::from));
+    all.join("\n")
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn nothing_panics(steps in prop::collection::vec(step(false), 0..80)) {
+        play(&steps);
+    }
+
+    #[test]
+    fn nothing_typed_is_lost(steps in prop::collection::vec(step(true), 0..80)) {
+        let (stage, typed) = play(&steps);
+        let places = whereabouts(&stage);
+        for unique in typed {
+            prop_assert!(places.contains(unique), "{unique} is gone from {places:?}");
+        }
+    }
+
+    /// Every input is sent at most once, unless it came back and was sent again by hand.
+    #[test]
+    fn waiting_inputs_go_once_and_in_order(ends in prop::collection::vec(0..3_u8, 1..12)) {
+        let mut stage = Stage::new();
+        let inputs: Vec<String> = (0..ends.len().min(8)).map(|at| format!("q{at}")).collect();
+        inputs.iter().for_each(|input| {
+            stage.say(input);
+        });
+        stage.hear(ready());
+        for end in ends {
+            stage.hear(taken()).hear(match end { 0 => notice(15), 1 => notice(17), _ => notice(18) });
+        }
+        let expected: Vec<String> = inputs.iter().map(|input| format!("input {input}")).collect();
+        prop_assert_eq!(stage.sent(), expected);
+    }
+}

@@ -1,0 +1,270 @@
+//! Draws the state: a pure function from [`State`] to a frame.
+
+use std::ops::Range;
+
+use ratatui::Frame;
+use ratatui::layout::{Position, Rect};
+use ratatui::text::{Line, Span};
+use ratatui::widgets::Paragraph;
+
+use super::state::State;
+use super::text::{clean, fit};
+use super::transcript::Scroll;
+use super::{items, overlay, status};
+
+/// The most rows the input line grows to.
+pub const MAX_INPUT_ROWS: usize = 8;
+/// The most waiting inputs that are shown.
+pub const MAX_QUEUE_ROWS: usize = 3;
+/// From this many columns on, the status line needs one row only.
+pub const WIDE_COLUMNS: u16 = 110;
+/// With fewer rows than this, everything but input, status and transcript is left out.
+pub const LOW_ROWS: u16 = 10;
+const PROMPT: &str = "> ";
+
+/// Where everything stands, from top to bottom.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Regions {
+    /// What was said and done.
+    pub transcript: Rect,
+    /// The offer to mount the folder.
+    pub offer: Rect,
+    /// Inputs that wait.
+    pub queue: Rect,
+    /// A line between.
+    pub rule: Rect,
+    /// The input line.
+    pub input: Rect,
+    /// A word on the last key.
+    pub hint: Rect,
+    /// The status line.
+    pub status: Rect,
+}
+
+/// Shares the screen out. What matters most gets its rows first.
+pub fn regions(state: &State) -> Regions {
+    let (width, height) = state.size;
+    let rows = state.editor.rows(input_width(state)).len();
+    let mut left = height;
+    let mut take = |wanted: usize| {
+        let given = left.min(u16::try_from(wanted).unwrap_or(u16::MAX));
+        left -= given;
+        given
+    };
+    let input = take(rows.clamp(1, MAX_INPUT_ROWS.min(usize::from(height / 3)).max(1)));
+    let mut transcript = take(1);
+    let low = height < LOW_ROWS;
+    let status = take(if low || width >= WIDE_COLUMNS { 1 } else { 2 });
+    let hint = take(usize::from(state.hint.is_some()));
+    let offer = take(if state.offer { overlay::offer_lines(state).len() } else { 0 });
+    let queue =
+        take(if low { usize::from(!state.queue.is_empty()) } else { state.queue.len().min(MAX_QUEUE_ROWS) });
+    let rule = take(usize::from(!low));
+    transcript += left;
+    let mut y = 0;
+    let mut place = |rows: u16| {
+        let area = Rect::new(0, y, width, rows);
+        y += rows;
+        area
+    };
+    Regions {
+        transcript: place(transcript),
+        offer: place(offer),
+        queue: place(queue),
+        rule: place(rule),
+        input: place(input),
+        hint: place(hint),
+        status: place(status),
+    }
+}
+
+/// Draws everything.
+pub fn draw(state: &State, frame: &mut Frame<'_>) {
+    let sized;
+    let state = if frame.area().as_size() == state.size.into() {
+        state
+    } else {
+        // The terminal was resized and its event is still on the way.
+        sized = State { size: (frame.area().width, frame.area().height), ..state.clone() };
+        &sized
+    };
+    let regions = regions(state);
+    draw_transcript(state, frame, regions.transcript);
+    if state.overlay.is_some() {
+        overlay::draw(state, frame, regions.transcript);
+    }
+    if state.offer {
+        frame.render_widget(Paragraph::new(overlay::offer_lines(state)), regions.offer);
+    }
+    draw_queue(state, frame, regions.queue);
+    let rule = "─".repeat(usize::from(regions.rule.width));
+    frame.render_widget(Line::styled(rule, state.theme.dim()), regions.rule);
+    draw_input(state, frame, regions.input);
+    if let Some(hint) = &state.hint {
+        frame.render_widget(
+            Line::styled(fit(hint, width_of(regions.hint)), state.theme.accent()),
+            regions.hint,
+        );
+    }
+    frame.render_widget(Paragraph::new(status::lines(state, regions.status)), regions.status);
+    if !state.questions.is_empty() {
+        overlay::draw_question(state, frame);
+    }
+}
+
+/// Columns for the text of the input line.
+pub fn input_width(state: &State) -> usize {
+    usize::from(state.size.0).saturating_sub(PROMPT.len()).max(2)
+}
+
+/// How far PageUp and PageDown go: a screen less one line.
+pub fn page_lines(state: &State) -> isize {
+    isize::try_from(regions(state).transcript.height.saturating_sub(1).max(1)).unwrap_or(1)
+}
+
+/// The last line to which the overlay or the question can be scrolled.
+pub fn overlay_last_line(state: &State) -> usize {
+    overlay::last_line(state, regions(state).transcript)
+}
+
+fn width_of(area: Rect) -> usize {
+    usize::from(area.width)
+}
+
+fn draw_transcript(state: &State, frame: &mut Frame<'_>, area: Rect) {
+    let (item, line) = top(state, area);
+    let height = usize::from(area.height);
+    let mut lines = Vec::new();
+    let mut skip = line;
+    for item in state.transcript.items().iter().skip(item) {
+        let of_item = items::lines(item, width_of(area), state);
+        lines.extend(of_item.into_iter().skip(std::mem::take(&mut skip)));
+        if lines.len() >= height {
+            break;
+        }
+    }
+    lines.truncate(height);
+    frame.render_widget(Paragraph::new(lines), area);
+    if state.transcript.scroll != Scroll::Follow && area.height > 1 {
+        let text = fit(" more below: End ", width_of(area));
+        let wide = u16::try_from(super::text::columns(&text)).unwrap_or(area.width);
+        let mark = Rect::new(area.right() - wide, area.bottom() - 1, wide, 1);
+        frame.render_widget(Line::styled(text, state.theme.accent()), mark);
+    }
+}
+
+/// The first item and line that are shown.
+fn top(state: &State, area: Rect) -> (usize, usize) {
+    match state.transcript.scroll {
+        Scroll::Follow => back(state, area, (state.transcript.items().len(), 0), usize::from(area.height)),
+        Scroll::At { item, line } => {
+            let lines = height(state, area, item);
+            (item, line.min(lines.saturating_sub(1)))
+        }
+    }
+}
+
+fn height(state: &State, area: Rect, item: usize) -> usize {
+    state.transcript.items().get(item).map_or(0, |item| items::lines(item, width_of(area), state).len())
+}
+
+/// The place so many lines above another, or the very first.
+fn back(state: &State, area: Rect, (mut item, mut line): (usize, usize), mut lines: usize) -> (usize, usize) {
+    loop {
+        if line >= lines {
+            return (item, line - lines);
+        }
+        lines -= line;
+        if item == 0 {
+            return (0, 0);
+        }
+        item -= 1;
+        line = height(state, area, item);
+    }
+}
+
+/// The place so many lines below another; none when that is behind the end.
+fn on(state: &State, area: Rect, (mut item, line): (usize, usize), lines: usize) -> Option<(usize, usize)> {
+    let mut lines = line.saturating_add(lines);
+    while item < state.transcript.items().len() {
+        let height = height(state, area, item);
+        if lines < height {
+            return Some((item, lines));
+        }
+        lines -= height;
+        item += 1;
+    }
+    None
+}
+
+/// Where one looks after scrolling by so many lines; negative is up. Whoever reaches the end
+/// follows it again.
+pub fn scrolled(state: &State, lines: isize) -> Scroll {
+    let area = regions(state).transcript;
+    let from = top(state, area);
+    let (item, line) = if lines < 0 {
+        back(state, area, from, lines.unsigned_abs())
+    } else {
+        match on(state, area, from, lines.unsigned_abs()) {
+            Some(to) => to,
+            None => return Scroll::Follow,
+        }
+    };
+    let end = (state.transcript.items().len(), 0);
+    if (item, line) >= back(state, area, end, usize::from(area.height)) {
+        return Scroll::Follow;
+    }
+    Scroll::At { item, line }
+}
+
+fn draw_queue(state: &State, frame: &mut Frame<'_>, area: Rect) {
+    let shown = usize::from(area.height);
+    let hidden = state.queue.len().saturating_sub(shown);
+    let lines = state.queue.iter().take(shown).enumerate().map(|(at, line)| {
+        let more =
+            if at + 1 == shown && hidden > 0 { format!(" (and {hidden} more)") } else { String::new() };
+        Line::styled(fit(&format!("waits{more}: {line}"), width_of(area)), state.theme.dim())
+    });
+    frame.render_widget(Paragraph::new(lines.collect::<Vec<_>>()), area);
+}
+
+fn draw_input(state: &State, frame: &mut Frame<'_>, area: Rect) {
+    let text = state.editor.text();
+    let rows = state.editor.rows(input_width(state));
+    let (row, column) = state.editor.place(&rows);
+    let height = usize::from(area.height);
+    // The cursor's row is always among those shown.
+    let first = row.saturating_sub(height.saturating_sub(1)).min(rows.len().saturating_sub(height));
+    let lines =
+        rows.iter().enumerate().skip(first).take(height).map(|(at, range)| input_row(state, at, range));
+    frame.render_widget(Paragraph::new(lines.collect::<Vec<_>>()), area);
+    if text.is_empty() && area.height > 0 {
+        let room = Rect {
+            x: area.x + (PROMPT.len() as u16).min(area.width),
+            width: area.width.saturating_sub(PROMPT.len() as u16),
+            ..area
+        };
+        frame.render_widget(Line::styled(fit(placeholder(state), width_of(room)), state.theme.dim()), room);
+    }
+    if !state.is_question_open() && area.height > 0 {
+        let x = PROMPT.len() + column;
+        let x =
+            area.x.saturating_add(u16::try_from(x).unwrap_or(u16::MAX)).min(area.right().saturating_sub(1));
+        frame.set_cursor_position(Position::new(x, area.y + (row - first) as u16));
+    }
+}
+
+fn input_row(state: &State, at: usize, range: &Range<usize>) -> Line<'static> {
+    let text = clean(&state.editor.text()[range.clone()]).into_owned();
+    let prompt = if at == 0 { PROMPT } else { "  " };
+    Line::from(vec![Span::styled(prompt, state.theme.accent()), Span::raw(text)])
+}
+
+fn placeholder(state: &State) -> &'static str {
+    match (state.dead, &state.engine, &state.turn) {
+        (Some(_), ..) => "Ctrl-D leaves",
+        (None, None, _) => "Type already; it is sent when the model is ready",
+        (None, Some(_), Some(turn)) if !turn.cancelled => "Esc cancels",
+        _ => "",
+    }
+}

@@ -1,0 +1,14 @@
+//! The plugins that are part of the program. `cargo run -p lucid-tools --example prebuilt --
+//! update` makes the files again from their sources.
+
+/// A component that is part of the program.
+pub struct Bundled {
+    /// The plugin's name.
+    pub name: &'static str,
+    /// The component.
+    pub bytes: &'static [u8],
+}
+
+/// All of them.
+pub const COMPONENTS: &[Bundled] =
+    &[Bundled { name: "calc", bytes: include_bytes!("../../plugins/prebuilt/calc.wasm") }];

@@ -1,0 +1,227 @@
+//! The host: it loads plugins, lists their tools and calls them.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Instant;
+
+use lucid_kernel::abi::{Call, Fault, FaultKind, ToolSpec};
+use lucid_kernel::port::CancelFlag;
+use serde_json::Value;
+
+use crate::bundled;
+use crate::docs::Docs;
+use crate::error::ToolError;
+use crate::fault;
+use crate::files::read_bounded;
+use crate::limits::{Limits, MAX_COMPONENT_BYTES};
+use crate::plugin::{Function, Plugin, name_of_file};
+use crate::runtime::Runtime;
+use crate::value;
+
+/// Loads components and calls their functions, each call in a sandbox of its own.
+///
+/// It may be shared between threads; calls run side by side, each on its caller's thread.
+/// The WebAssembly engine is made when the first plugin is loaded.
+pub struct ToolHost {
+    cache_dir: Option<PathBuf>,
+    limits: Limits,
+    runtime: Mutex<Option<Arc<Runtime>>>,
+    loaded: RwLock<Loaded>,
+}
+
+#[derive(Default)]
+struct Loaded {
+    plugins: Vec<Arc<Plugin>>,
+    functions: BTreeMap<String, Arc<Function>>,
+}
+
+/// What a call gave back.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CallOutput {
+    /// The result as JSON; null when the function returns nothing.
+    pub value: Value,
+    /// The result as the model reads it.
+    pub text: String,
+    /// How long the call took, in microseconds, conversions included.
+    pub micros: u64,
+}
+
+/// What [`ToolHost::load_folder`] found.
+#[derive(Debug, Default)]
+pub struct FolderReport {
+    /// What was loaded.
+    pub plugins: Vec<Arc<Plugin>>,
+    /// What was not, and why.
+    pub failed: Vec<(PathBuf, ToolError)>,
+}
+
+impl ToolHost {
+    /// A host without plugins. Compiled code is kept under `cache_dir`, an absolute folder.
+    pub fn new(cache_dir: Option<&Path>, limits: Limits) -> Self {
+        Self {
+            cache_dir: cache_dir.map(Path::to_path_buf),
+            limits,
+            runtime: Mutex::new(None),
+            loaded: RwLock::default(),
+        }
+    }
+
+    /// The limits of every call.
+    pub fn limits(&self) -> Limits {
+        self.limits
+    }
+
+    /// Loads a component from a file and offers its tools.
+    ///
+    /// # Errors
+    /// When the file cannot be read, is no usable component, or has a tool whose name is taken.
+    pub fn load(&self, path: &Path) -> Result<Arc<Plugin>, ToolError> {
+        self.offer(self.inspect(path)?)
+    }
+
+    /// Loads a component from memory. `name` is used when it does not say its own.
+    ///
+    /// # Errors
+    /// As [`ToolHost::load`].
+    pub fn load_bytes(&self, name: &str, bytes: &[u8]) -> Result<Arc<Plugin>, ToolError> {
+        self.offer(Plugin::new(&*self.runtime()?, name, bytes, None)?)
+    }
+
+    /// Loads the plugins that are part of the program.
+    ///
+    /// # Errors
+    /// As [`ToolHost::load`].
+    pub fn load_bundled(&self) -> Result<Vec<Arc<Plugin>>, ToolError> {
+        bundled::COMPONENTS.iter().map(|it| self.load_bytes(it.name, it.bytes)).collect()
+    }
+
+    /// Loads every `*.wasm` of a folder, in the order of their names. A folder that does not
+    /// exist holds none; one component that cannot be loaded does not keep out the others.
+    ///
+    /// # Errors
+    /// When the folder cannot be listed.
+    pub fn load_folder(&self, folder: &Path) -> Result<FolderReport, ToolError> {
+        let mut report = FolderReport::default();
+        for path in crate::kit::components_in(folder)? {
+            match self.load(&path) {
+                Ok(plugin) => report.plugins.push(plugin),
+                Err(error) => report.failed.push((path, error)),
+            }
+        }
+        Ok(report)
+    }
+
+    /// Compiles and describes a component without offering its tools.
+    ///
+    /// # Errors
+    /// As [`ToolHost::load`], but for names that are taken.
+    pub fn inspect(&self, path: &Path) -> Result<Plugin, ToolError> {
+        let bytes = read_bounded(path, MAX_COMPONENT_BYTES)?;
+        let name = name_of_file(path);
+        let beside = Docs::from_file(&name, &Docs::file_beside(path))?;
+        let mut plugin = Plugin::new(&*self.runtime()?, &name, &bytes, beside)?;
+        plugin.path = Some(path.to_path_buf());
+        Ok(plugin)
+    }
+
+    /// Compiles and describes a component in memory without offering its tools.
+    ///
+    /// # Errors
+    /// As [`ToolHost::load`], but for names that are taken.
+    pub fn inspect_bytes(&self, name: &str, bytes: &[u8]) -> Result<Plugin, ToolError> {
+        Plugin::new(&*self.runtime()?, name, bytes, None)
+    }
+
+    /// Takes a plugin's tools back. False when it was not loaded. Calls under way end normally.
+    pub fn unload(&self, plugin: &str) -> bool {
+        let mut loaded = self.loaded.write().unwrap_or_else(PoisonError::into_inner);
+        let before = loaded.plugins.len();
+        loaded.plugins.retain(|it| it.name != plugin);
+        loaded.functions.retain(|_, function| function.plugin != plugin);
+        loaded.plugins.len() < before
+    }
+
+    /// The plugins that are loaded, in the order in which they were.
+    pub fn plugins(&self) -> Vec<Arc<Plugin>> {
+        self.loaded.read().unwrap_or_else(PoisonError::into_inner).plugins.clone()
+    }
+
+    /// All tools, in the order of their plugins.
+    pub fn tools(&self) -> Vec<ToolSpec> {
+        self.plugins().iter().flat_map(|plugin| plugin.tools.iter().cloned()).collect()
+    }
+
+    /// Calls a tool and waits for its end: at most [`Limits::timeout_ms`], and about a hundredth
+    /// of a second once `cancel` is set.
+    ///
+    /// # Errors
+    /// `NotFound` for a tool that is not loaded; `Tool` for arguments that do not fit and for
+    /// errors that the tool itself reports; `Limit` when it was stopped: a trap, its time, its
+    /// memory, its output, or `cancel`.
+    pub fn call(&self, call: &Call, cancel: &CancelFlag) -> Result<CallOutput, Fault> {
+        let started = Instant::now();
+        let function = self.function(&call.tool)?;
+        let tool = &function.tool;
+        let arguments = value::arguments(&function.params, &call.arguments)
+            .map_err(|misfit| fault::arguments(tool, &misfit))?;
+        let runtime = self.runtime().map_err(|error| fault::host(tool, &error))?;
+        let results = runtime
+            .run(&function.target, &arguments, &self.limits, cancel)
+            .map_err(|stop| fault::stopped(tool, stop, &self.limits))?;
+        let value = fault::outcome(tool, function.result.as_ref(), results.first())?;
+        let text = written(&value);
+        if text.len() > self.limits.output_bytes {
+            return Err(fault::output(tool, &self.limits));
+        }
+        let micros = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
+        Ok(CallOutput { value, text, micros })
+    }
+
+    fn function(&self, tool: &str) -> Result<Arc<Function>, Fault> {
+        let loaded = self.loaded.read().unwrap_or_else(PoisonError::into_inner);
+        loaded.functions.get(tool).cloned().ok_or_else(|| {
+            let known: Vec<&str> = loaded.functions.keys().map(String::as_str).collect();
+            let known = if known.is_empty() { "none".into() } else { known.join(", ") };
+            Fault::new(FaultKind::NotFound, format!("there is no tool {tool}; there are: {known}"))
+        })
+    }
+
+    pub(crate) fn runtime(&self) -> Result<Arc<Runtime>, ToolError> {
+        let mut slot = self.runtime.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(runtime) = &*slot {
+            return Ok(Arc::clone(runtime));
+        }
+        let runtime = Arc::new(Runtime::new(self.cache_dir.as_deref())?);
+        *slot = Some(Arc::clone(&runtime));
+        Ok(runtime)
+    }
+
+    fn offer(&self, plugin: Plugin) -> Result<Arc<Plugin>, ToolError> {
+        let mut loaded = self.loaded.write().unwrap_or_else(PoisonError::into_inner);
+        for function in &plugin.functions {
+            if let Some(holder) = loaded.functions.get(&function.tool) {
+                return Err(ToolError::Clash {
+                    tool: function.tool.clone(),
+                    plugin: plugin.name,
+                    holder: holder.plugin.clone(),
+                });
+            }
+        }
+        for function in &plugin.functions {
+            loaded.functions.insert(function.tool.clone(), Arc::clone(function));
+        }
+        let plugin = Arc::new(plugin);
+        loaded.plugins.push(Arc::clone(&plugin));
+        Ok(plugin)
+    }
+}
+
+/// A result as the model reads it: a string as it is, anything else as JSON.
+fn written(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Null => "done".into(),
+        other => other.to_string(),
+    }
+}

@@ -1,0 +1,89 @@
+//! What `lucid plugin` does: write a new plugin, build it, install it, list what there is.
+
+mod build;
+mod docs;
+mod folder;
+pub mod prebuilt;
+mod scaffold;
+mod toolchain;
+
+pub use build::{Built, build};
+pub use folder::{Installed, install, list, remove};
+pub use scaffold::new;
+pub use toolchain::Toolchain;
+
+pub(crate) use folder::components_in;
+
+use std::path::PathBuf;
+
+use crate::error::ToolError;
+
+/// Why a plugin cannot be written, built or installed.
+#[derive(Debug, thiserror::Error)]
+pub enum KitError {
+    /// The component or a file of it.
+    #[error(transparent)]
+    Tool(#[from] ToolError),
+    /// There is something already.
+    #[error("{} is there already; choose another name, or remove it first", path.display())]
+    Exists {
+        /// Where.
+        path: PathBuf,
+    },
+    /// Nothing of that name is installed.
+    #[error("no plugin named {name} is installed; `lucid plugin list` shows what is")]
+    NotInstalled {
+        /// The name.
+        name: String,
+    },
+    /// The folder holds no plugin.
+    #[error("{} holds no plugin that can be built: {reason}", dir.display())]
+    NotAPlugin {
+        /// The folder.
+        dir: PathBuf,
+        /// What is missing.
+        reason: String,
+    },
+    /// No compiler for WebAssembly was found.
+    #[error(
+        "no Rust compiler for WebAssembly was found; with an open network run \
+         `rustup target add wasm32-unknown-unknown` and try again\n{tried}"
+    )]
+    NoToolchain {
+        /// What was tried, a line each.
+        tried: String,
+    },
+    /// The compiler refused the plugin's source.
+    #[error("the plugin was not built:\n{output}")]
+    Compile {
+        /// What the compiler said, its last lines.
+        output: String,
+    },
+    /// The compiled module is no component.
+    #[error("the compiled module cannot be made a component: {reason}")]
+    Componentise {
+        /// Why.
+        reason: String,
+    },
+    /// The WIT files cannot be read.
+    #[error("the WIT files in {} cannot be read: {reason}", dir.display())]
+    Wit {
+        /// The folder.
+        dir: PathBuf,
+        /// Where and why.
+        reason: String,
+    },
+    /// A bundled component differs from what its source gives.
+    #[error(
+        "plugins/prebuilt/{name}.wasm does not come from its source: {reason}\nrun `cargo run --release -p lucid-tools --example prebuilt -- update`"
+    )]
+    Stale {
+        /// The plugin.
+        name: String,
+        /// What differs.
+        reason: String,
+    },
+    /// It was cancelled.
+    #[error("cancelled")]
+    Cancelled,
+}

@@ -1,0 +1,46 @@
+//! The limits that every tool call runs under.
+
+/// What one call may use. A call that goes over is stopped and the model reads why.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Linear memory of the guest, all its memories together, in bytes.
+    pub memory_bytes: usize,
+    /// Wall-clock time, in milliseconds.
+    pub timeout_ms: u64,
+    /// The result as the model reads it, in bytes.
+    pub output_bytes: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { memory_bytes: 64 << 20, timeout_ms: 10_000, output_bytes: 64 << 10 }
+    }
+}
+
+/// How often a running guest is interrupted to look at its time and its cancel flag.
+pub(crate) const TICK_MS: u64 = 10;
+/// How many ticks without a call the ticker waits before it sleeps.
+pub(crate) const TICKER_LINGER_TICKS: u32 = 50;
+/// The largest component that is read, in bytes.
+pub(crate) const MAX_COMPONENT_BYTES: u64 = 64 << 20;
+/// The most tools of one plugin.
+pub(crate) const MAX_TOOLS: usize = 128;
+/// How deep types and values may nest.
+pub(crate) const MAX_DEPTH: usize = 32;
+/// The most nodes of one tool's JSON schema.
+pub(crate) const MAX_SCHEMA_NODES: usize = 4_096;
+/// The most elements of a table of the guest.
+pub(crate) const MAX_TABLE_ELEMENTS: usize = 100_000;
+/// The most core instances, memories and tables of one call.
+pub(crate) const MAX_INSTANCES: usize = 64;
+/// What is kept of a guest's own words (its standard error and its reports), in bytes.
+pub(crate) const MAX_REPORT_BYTES: usize = 4 << 10;
+/// The stack of a guest, in bytes.
+pub(crate) const MAX_GUEST_STACK_BYTES: usize = 512 << 10;
+/// What compiled components may take on disk, in bytes. The least recently used go first.
+pub(crate) const MAX_CACHE_BYTES: u64 = 512 << 20;
+/// The longest name of a plugin, in characters.
+pub(crate) const MAX_NAME_CHARS: usize = 40;
+/// What lifting a result may allocate, per byte of output that is allowed. A value takes more
+/// room as a tree than as text; what comes out is measured again.
+pub(crate) const LIFT_BYTES_PER_OUTPUT_BYTE: usize = 32;

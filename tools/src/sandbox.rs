@@ -1,0 +1,164 @@
+//! What one call owns: its limits, its empty WASI and what it said before it failed.
+//!
+//! A guest gets no files, no environment, no arguments and no network. WASI is linked all
+//! the same, because most compilers emit imports of it: each of them is answered with a plain
+//! error or with nothing. Only clocks and random numbers work.
+
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+
+use tokio::io::AsyncWrite;
+use wasmtime::component::{Linker, ResourceTable};
+use wasmtime::{ResourceLimiter, StoreLimits, StoreLimitsBuilder};
+use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
+use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
+
+use crate::limits::{Limits, MAX_INSTANCES, MAX_REPORT_BYTES, MAX_TABLE_ELEMENTS};
+
+/// The interface through which a guest leaves its last words. See `plugins/wit/plugin.wit`.
+const DIAGNOSTICS: &str = "lucid:plugin/diagnostics@0.1.0";
+
+/// The state of one call.
+pub(crate) struct Sandbox {
+    /// Made when the guest first asks for it: most tools never do.
+    wasi: Option<WasiCtx>,
+    table: ResourceTable,
+    limits: StoreLimits,
+    words: Words,
+    memory_bytes: usize,
+    /// Memory in use, all memories together.
+    used_bytes: usize,
+    /// Whether more memory was refused, which is likely why the guest then failed.
+    pub out_of_memory: bool,
+}
+
+impl Sandbox {
+    pub(crate) fn new(limits: &Limits) -> Self {
+        let store = StoreLimitsBuilder::new()
+            .memory_size(limits.memory_bytes)
+            .table_elements(MAX_TABLE_ELEMENTS)
+            .instances(MAX_INSTANCES)
+            .memories(MAX_INSTANCES)
+            .tables(MAX_INSTANCES)
+            .build();
+        Self {
+            wasi: None,
+            table: ResourceTable::new(),
+            limits: store,
+            words: Words::default(),
+            memory_bytes: limits.memory_bytes,
+            used_bytes: 0,
+            out_of_memory: false,
+        }
+    }
+
+    /// What the guest said, trimmed.
+    pub(crate) fn words(&self) -> String {
+        let words = self.words.0.lock().unwrap_or_else(PoisonError::into_inner);
+        String::from_utf8_lossy(&words).trim().to_owned()
+    }
+}
+
+/// Links everything that a guest may import.
+pub(crate) fn link(linker: &mut Linker<Sandbox>) -> wasmtime::Result<()> {
+    wasmtime_wasi::p2::add_to_linker_async(linker)?;
+    linker.instance(DIAGNOSTICS)?.func_wrap("report", |store, (message,): (String,)| {
+        store.data().words.add(message.as_bytes());
+        store.data().words.add(b"\n");
+        Ok(())
+    })
+}
+
+impl WasiView for Sandbox {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        let words = &self.words;
+        let ctx = self.wasi.get_or_insert_with(|| {
+            WasiCtxBuilder::new()
+                .stderr(words.clone())
+                .allow_tcp(false)
+                .allow_udp(false)
+                .allow_ip_name_lookup(false)
+                .build()
+        });
+        WasiCtxView { ctx, table: &mut self.table }
+    }
+}
+
+impl ResourceLimiter for Sandbox {
+    fn memory_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        let used = self.used_bytes.saturating_sub(current).saturating_add(desired);
+        let allowed = used <= self.memory_bytes && self.limits.memory_growing(current, desired, maximum)?;
+        if allowed {
+            self.used_bytes = used;
+        } else {
+            self.out_of_memory = true;
+        }
+        Ok(allowed)
+    }
+
+    fn table_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        self.limits.table_growing(current, desired, maximum)
+    }
+
+    fn instances(&self) -> usize {
+        self.limits.instances()
+    }
+
+    fn tables(&self) -> usize {
+        self.limits.tables()
+    }
+
+    fn memories(&self) -> usize {
+        self.limits.memories()
+    }
+}
+
+/// The first bytes of a guest's standard error and reports; the rest is dropped unseen.
+#[derive(Clone, Default)]
+struct Words(Arc<Mutex<Vec<u8>>>);
+
+impl Words {
+    fn add(&self, bytes: &[u8]) {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let room = MAX_REPORT_BYTES.saturating_sub(kept.len());
+        kept.extend_from_slice(&bytes[..bytes.len().min(room)]);
+    }
+}
+
+impl IsTerminal for Words {
+    fn is_terminal(&self) -> bool {
+        false
+    }
+}
+
+impl StdoutStream for Words {
+    fn async_stream(&self) -> Box<dyn AsyncWrite + Send + Sync> {
+        Box::new(self.clone())
+    }
+}
+
+impl AsyncWrite for Words {
+    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<std::io::Result<usize>> {
+        self.add(bytes);
+        Poll::Ready(Ok(bytes.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
