@@ -32,6 +32,14 @@ pub fn calls(tools: &[&ToolSpec], or_text: bool) -> Grammar {
     Grammar { lark: format!("{start}{text}call: {}\n", json_rule(schema)) }
 }
 
+/// A grammar of free text that is no call: a small model that knows of tools writes calls where
+/// it was not asked to. It may open with a fence, but not to put a call into it.
+/// Source of `&` and `~`: llguidance, docs/syntax.md.
+pub fn text() -> Grammar {
+    let lark = "start: TEXT\nTEXT: /[^{<\\s](?s:.)*/ & ~/```[a-z_]*\\s*\\{\\s*\"name\"(?s:.)*/\n";
+    Grammar { lark: lark.into() }
+}
+
 /// A grammar of values of this schema.
 pub fn value(schema: &Value) -> Grammar {
     Grammar { lark: format!("start: {}\n", json_rule(schema.clone())) }

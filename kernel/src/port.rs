@@ -131,6 +131,10 @@ pub trait Engine: Send + Sync {
         cancel: &CancelFlag,
         on_delta: &mut dyn FnMut(Delta),
     ) -> Result<Decoded, EngineError>;
+
+    /// Waits until the engine has let go of a `decode` that returned early because it was
+    /// cancelled. The next `decode` would wait as long.
+    fn settle(&self) {}
 }
 
 /// Why the disk could not do what was asked.

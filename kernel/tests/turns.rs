@@ -85,6 +85,18 @@ fn returned(id: EffectId, text: &str) -> Event {
     }
 }
 
+/// Whether a decode may write words alone.
+fn is_free(decode: &Effect) -> bool {
+    matches!(decode, Effect::Decode { grammar: Some(found), .. } if *found == lucid_kernel::grammar::text())
+}
+
+#[test]
+fn without_tools_nothing_is_held_to_a_grammar() {
+    let mut rig = Rig::new(4096, Vec::new());
+    let decode = rig.ask_unpaged("say hello in French");
+    assert!(matches!(&decode, Effect::Decode { grammar: None, .. }), "{decode:?}");
+}
+
 #[test]
 fn a_plain_turn_is_two_steps_and_a_page_in() {
     let mut rig = Rig::new(4096, vec![calc()]);
@@ -93,7 +105,7 @@ fn a_plain_turn_is_two_steps_and_a_page_in() {
         text_of(&decode),
         "<|im_start|>system\nYou help.<|im_end|>\n<|im_start|>user\nsay hello in French<|im_end|>\n<|im_start|>assistant\n"
     );
-    assert!(matches!(&decode, Effect::Decode { grammar: None, show: true, max_tokens: 1024, .. }));
+    assert!(is_free(&decode) && matches!(&decode, Effect::Decode { show: true, max_tokens: 1024, .. }));
     let report = report(rig.say(&decode, "Bonjour."));
     assert_eq!((report.end, report.answer.as_str()), (TurnEnd::Answered, "Bonjour."));
     assert_eq!(report.usage.prefilled, 10);
@@ -137,9 +149,9 @@ fn what_is_near_a_tool_may_call_it_and_plain_questions_may_not() {
     }
     for plain in ["Who wrote Faust?", "Don't use the calculator: what is a prime?", "Born on 2026-11-23?"] {
         let decode = rig.ask_unpaged(plain);
-        let free = matches!(&decode, Effect::Decode { grammar: None, .. });
+        let free = is_free(&decode);
         let may =
-            matches!(&decode, Effect::Decode { grammar: Some(g), .. } if g.lark.starts_with("start: text"));
+            matches!(&decode, Effect::Decode { grammar: Some(g), .. } if g.lark.starts_with("start: text | call"));
         assert!(free || (plain.contains("calculator") && may), "{plain}: {decode:?}");
         rig.say(&decode, "Fine.");
     }
@@ -173,7 +185,7 @@ fn the_same_call_twice_is_not_run_twice() {
     rig.step(Event::Started { id });
     let next = one(rig.step(returned(id, "2")));
     let forced = call(&mut rig, &next, "1+1");
-    assert!(matches!(&forced, Effect::Decode { grammar: None, .. }), "{forced:?}");
+    assert!(is_free(&forced), "{forced:?}");
     assert_eq!(report(rig.say(&forced, "2.")).calls.len(), 1);
 }
 
@@ -188,7 +200,7 @@ fn malformed_calls_are_allegations_only() {
         let mut rig = Rig::new(4096, vec![calc()]);
         let decode = rig.ask_unpaged("use calc to add 1 and 1");
         let effect = one(rig.say(&decode, bad));
-        assert!(matches!(&effect, Effect::Decode { grammar: None, .. }), "{bad}: {effect:?}");
+        assert!(is_free(&effect), "{bad}: {effect:?}");
         assert_eq!(report(rig.say(&effect, "2")).calls, vec![]);
     }
 }

@@ -289,6 +289,15 @@ pub enum BenchCmd {
     },
     /// Calling a tool
     Tools,
+    /// What of the prompts of one session is computed, and what is reused
+    Session {
+        /// The model
+        #[arg(long, value_name = "NAME|PATH")]
+        model: Option<String>,
+        /// Questions to ask, in order
+        #[arg(required = true, value_name = "QUESTION")]
+        questions: Vec<String>,
+    },
     /// Prefill, decode and prefix reuse
     Engine {
         /// The model

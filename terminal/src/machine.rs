@@ -4,6 +4,8 @@
 pub mod api;
 mod core;
 mod pages;
+#[cfg(test)]
+mod tests;
 mod work;
 
 use std::sync::Arc;

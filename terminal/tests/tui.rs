@@ -1,15 +1,18 @@
 //! The shell in a real terminal: `lucid` runs inside tmux, keys go in, the screen comes out.
 #![cfg(unix)]
 
-use std::path::{Path, PathBuf};
+mod common;
+
+use std::path::PathBuf;
 use std::process::{Command, Output};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use common::{SMALLEST, model};
+
 /// The longest that anything here may take: loading a small model on a busy machine, mostly.
 const PATIENCE: Duration = Duration::from_secs(120);
 const POLL: Duration = Duration::from_millis(30);
-const SMALLEST_MODEL: &str = "smollm2-135m-instruct-q4_1.gguf";
 
 /// A terminal with a shell in it, in a fresh home and folder.
 struct Tmux {
@@ -120,19 +123,6 @@ impl Drop for Tmux {
     }
 }
 
-/// The small model that the test command has fetched.
-fn model() -> PathBuf {
-    let cache = || match std::env::var_os("XDG_CACHE_HOME") {
-        Some(cache) => PathBuf::from(cache),
-        None => Path::new(&std::env::var_os("HOME").unwrap_or_default()).join(".cache"),
-    };
-    let folder =
-        std::env::var_os("LUCID_TEST_MODELS").map_or_else(|| cache().join("lucid/models"), PathBuf::from);
-    let path = folder.join(SMALLEST_MODEL);
-    assert!(path.exists(), "{} is missing; fetch it with: lucid model pull smollm2-135m", path.display());
-    path
-}
-
 #[test]
 fn a_model_that_cannot_be_loaded_is_told_and_nothing_typed_is_lost() {
     let tmux = Tmux::new("no-model");
@@ -161,7 +151,7 @@ fn a_model_that_cannot_be_loaded_is_told_and_nothing_typed_is_lost() {
 #[test]
 fn a_session_with_a_real_model() {
     let tmux = Tmux::new("session");
-    tmux.lucid(&format!("--model {} --no-tools", model().display()));
+    tmux.lucid(&format!("--model {} --no-tools", model(SMALLEST)));
     // Typed before the model is there: it waits, then it goes.
     tmux.wait_for("y / n");
     tmux.key("y");

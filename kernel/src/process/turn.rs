@@ -639,7 +639,10 @@ fn after_call(choice: &Choice) -> Choice {
 
 fn grammar_of(turn: &Turn, tools: &[ToolSpec]) -> Option<crate::abi::Grammar> {
     let (names, or_text) = match &turn.choice {
-        Choice::Answer => return turn.options.schema.as_ref().map(grammar::value),
+        Choice::Answer => {
+            let plain = || (!tools.is_empty()).then(grammar::text);
+            return turn.options.schema.as_ref().map(grammar::value).or_else(plain);
+        }
         Choice::May(names) => (names, true),
         Choice::Must(names) => (names, false),
     };

@@ -32,7 +32,7 @@ pub fn run(home: &Home, args: &AskArgs) -> Result<u8, Failure> {
     let cancel = super::session::on_ctrl_c();
     let mut roots = Vec::new();
     for dir in &args.mounts {
-        roots.push(mount::mount_one(home, dir, &mount::options(false, false), args.yes, &cancel)?.root);
+        roots.push(mount::need(home, dir, args.yes, &cancel)?);
     }
     let has_stdin = !attached.is_empty();
     let wanted = Wanted {
@@ -65,6 +65,9 @@ pub fn run(home: &Home, args: &AskArgs) -> Result<u8, Failure> {
 
 /// What the end of a turn means for the exit code.
 fn end_code(report: &TurnReport) -> Result<u8, Failure> {
+    if let Some(message) = super::session::denied(report) {
+        return Err(Failure::new(exit::DENIED, message));
+    }
     match &report.end {
         TurnEnd::Answered => Ok(exit::OK),
         TurnEnd::Cut => {
@@ -179,7 +182,7 @@ impl<'a> Asked<'a> {
                         self.streamed.push_str(&text);
                     }
                 }
-                Notice::Retract { .. } => {
+                Notice::Retract => {
                     if !self.streamed.is_empty() {
                         out::piece("\n");
                         self.streamed.clear();

@@ -4,12 +4,14 @@ use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use lucid_disk::TantivyDisk;
 use lucid_kernel::port::{CancelFlag, Disk, DiskError, Hit, MountOptions, MountProgress, MountReport, Skip};
 use serde_json::json;
 
 use super::{MountArgs, SearchArgs, out, session};
 use crate::exit::{self, Failure};
 use crate::home::Home;
+use crate::tui::count;
 
 /// The longest snippet of a found page, in characters.
 const SNIPPET_CHARS: usize = 160;
@@ -21,7 +23,9 @@ const SNIPPET_CHARS: usize = 160;
 pub fn mount(home: &Home, args: &MountArgs) -> Result<u8, Failure> {
     let cancel = session::on_ctrl_c();
     for dir in &args.dirs {
-        let report = mount_one(home, dir, &options(args.hidden, args.rebuild), args.yes, &cancel)?;
+        let root = checked(dir, args.yes)?;
+        let options = MountOptions { hidden: args.hidden, rebuild: args.rebuild };
+        let report = index(&session::open_disk(home)?, &root, &options, &cancel).map_err(failure)?;
         if args.json {
             out::json(&report);
         } else {
@@ -37,22 +41,42 @@ pub fn mount(home: &Home, args: &MountArgs) -> Result<u8, Failure> {
     Ok(exit::OK)
 }
 
-/// How to mount.
-pub const fn options(hidden: bool, rebuild: bool) -> MountOptions {
-    MountOptions { hidden, rebuild }
-}
-
-/// Mounts one folder with a progress bar.
+/// Mounts a folder that a question or a script needs, and gives its root. While another lucid
+/// writes its index: what is there is used, or, when that is not whole yet, waited for.
 ///
 /// # Errors
 /// When it is no folder, is too much at once, or cannot be indexed.
-pub fn mount_one(
-    home: &Home,
-    dir: &Path,
-    options: &MountOptions,
-    yes: bool,
-    cancel: &CancelFlag,
-) -> Result<MountReport, Failure> {
+pub fn need(home: &Home, dir: &Path, yes: bool, cancel: &CancelFlag) -> Result<String, Failure> {
+    let root = checked(dir, yes)?;
+    let disk = session::open_disk(home)?;
+    let began = Instant::now();
+    loop {
+        match index(&disk, &root, &MountOptions::default(), cancel) {
+            Ok(report) => return Ok(report.root),
+            Err(DiskError::Busy { holder }) => {
+                let shown = root.display().to_string();
+                let mounts = disk.mounts().map_err(failure)?;
+                if mounts.iter().any(|mount| mount.root == shown && mount.complete) {
+                    return Ok(shown);
+                }
+                if cancel.is_cancelled() {
+                    return Err(Failure::cancelled());
+                }
+                if began.elapsed() > BUSY_TIMEOUT {
+                    return Err(failure(DiskError::Busy { holder }));
+                }
+                std::thread::sleep(session::TICK);
+            }
+            Err(error) => return Err(failure(error)),
+        }
+    }
+}
+
+/// How long a folder that another lucid is indexing is waited for.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// A folder that may be mounted, as a full path.
+fn checked(dir: &Path, yes: bool) -> Result<PathBuf, Failure> {
     let root = dir
         .canonicalize()
         .map_err(|error| Failure::config(format!("cannot mount {}: {error}", dir.display())))?;
@@ -65,11 +89,20 @@ pub fn mount_one(
             root.display()
         )));
     }
-    let disk = session::open_disk(home)?;
+    Ok(root)
+}
+
+/// Brings a folder's index up to date, with a progress bar.
+fn index(
+    disk: &TantivyDisk,
+    root: &Path,
+    options: &MountOptions,
+    cancel: &CancelFlag,
+) -> Result<MountReport, DiskError> {
     let mut bar = Bar::new();
     let result = disk.mount(&root.display().to_string(), options, cancel, &mut |progress| bar.show(progress));
     bar.done();
-    result.map_err(failure)
+    result
 }
 
 /// `/`, or the home folder or one above it.
@@ -108,7 +141,8 @@ pub fn list(home: &Home, json: bool) -> Result<u8, Failure> {
     }
     for mount in mounts {
         let state = if mount.complete { "" } else { "  (not complete: mount it again)" };
-        out::line(&format!("{}  {} files, {} pages{state}", mount.root, mount.files, mount.pages));
+        let (files, pages) = (count(mount.files, "file"), count(mount.pages, "page"));
+        out::line(&format!("{}  {files}, {pages}{state}", mount.root));
     }
     Ok(exit::OK)
 }
@@ -160,11 +194,11 @@ fn snippet(hit: &Hit, query: &str) -> String {
 /// What a mount did, in one or two lines.
 pub fn summary(report: &MountReport) -> String {
     let mut text = format!(
-        "{}: {} files, {} pages ({} files read, {}",
+        "{}: {}, {} ({} read, {}",
         report.root,
-        report.files,
-        report.pages,
-        report.read,
+        count(report.files, "file"),
+        count(report.pages, "page"),
+        count(report.read, "file"),
         out::bytes(report.bytes)
     );
     if report.removed > 0 {

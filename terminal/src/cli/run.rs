@@ -7,12 +7,11 @@ use lucid_kernel::abi::{TurnEnd, TurnOptions};
 use lucid_kernel::port::CancelFlag;
 use serde_json::Value;
 
-use super::session::{LoadProgress, TICK, Wanted, on_ctrl_c, open};
+use super::session::{Wanted, denied, on_ctrl_c, open, turn, wait_ready};
 use super::{RunArgs, mount, out};
 use crate::exit::{self, Failure};
 use crate::home::Home;
 use crate::machine::Machine;
-use crate::machine::api::{Command, Notice};
 use crate::script::{self, Ask, AskError, Progress, Report, Script, StepAnswer};
 
 /// Reads, checks and carries out a script.
@@ -27,9 +26,7 @@ pub fn run(home: &Home, args: &RunArgs) -> Result<u8, Failure> {
     let cancel = on_ctrl_c();
     let mut roots = Vec::new();
     for folder in script.folders(&bindings).map_err(wrong)? {
-        roots.push(
-            mount::mount_one(home, Path::new(&folder), &mount::options(false, false), false, &cancel)?.root,
-        );
+        roots.push(mount::need(home, Path::new(&folder), false, &cancel)?);
     }
     let wanted = Wanted {
         model: args.model.clone(),
@@ -42,20 +39,21 @@ pub fn run(home: &Home, args: &RunArgs) -> Result<u8, Failure> {
     let machine = open(home, &wanted)?;
     let ready = wait_ready(&machine, &cancel);
     let result = ready.map(|()| {
-        let mut runner = Runner { machine: &machine, cancel: &cancel, cancelled: false };
+        let mut runner = Runner { machine: &machine, cancel: &cancel, denied: false };
         let report = script::run(&script, bindings, &mut runner, &mut |progress| {
             if !args.json {
                 show(&progress);
             }
         });
-        (report, runner.cancelled)
+        let code = if runner.denied { exit::DENIED } else { exit::FAILED };
+        (report, code)
     });
     machine.stop();
-    let (report, cancelled) = result?;
-    finish(args, &report, cancelled)
+    let (report, code) = result?;
+    finish(args, &report, code, cancel.is_cancelled())
 }
 
-fn finish(args: &RunArgs, report: &Report, cancelled: bool) -> Result<u8, Failure> {
+fn finish(args: &RunArgs, report: &Report, code: u8, cancelled: bool) -> Result<u8, Failure> {
     if args.json {
         out::json(report);
     }
@@ -63,7 +61,7 @@ fn finish(args: &RunArgs, report: &Report, cancelled: bool) -> Result<u8, Failur
         return Err(Failure::cancelled());
     }
     match report.steps.last().and_then(|step| step.error.as_ref().map(|error| (step.number, error))) {
-        Some((number, error)) => Err(Failure::task(format!("step {number}: {error}"))),
+        Some((number, error)) => Err(Failure::new(code, format!("step {number}: {error}"))),
         None => Ok(exit::OK),
     }
 }
@@ -106,64 +104,27 @@ fn show(progress: &Progress<'_>) {
     }
 }
 
-fn wait_ready(machine: &Machine, cancel: &CancelFlag) -> Result<(), Failure> {
-    let mut progress = LoadProgress::new();
-    loop {
-        if cancel.is_cancelled() {
-            return Err(Failure::cancelled());
-        }
-        match machine.notices.recv_timeout(TICK) {
-            Ok(Notice::Loading { what, part }) => progress.show(&what, part),
-            Ok(Notice::Ready { .. }) => {
-                progress.done();
-                return Ok(());
-            }
-            Ok(Notice::Dead { message, code }) => {
-                progress.done();
-                return Err(Failure::new(code, message));
-            }
-            Ok(_) | Err(crossbeam_channel::RecvTimeoutError::Timeout) => {}
-            Err(crossbeam_channel::RecvTimeoutError::Disconnected) => {
-                return Err(Failure::task("the machine ended before it was ready"));
-            }
-        }
-    }
-}
-
 /// Puts steps to the machine, one turn each.
 struct Runner<'a> {
     machine: &'a Machine,
     cancel: &'a CancelFlag,
-    cancelled: bool,
+    /// Whether a step ended because a call was not allowed.
+    denied: bool,
 }
 
 impl Ask for Runner<'_> {
     fn ask(&mut self, text: &str, schema: Option<&Value>) -> Result<StepAnswer, AskError> {
-        let failed = |message: String| AskError { message };
         let options = TurnOptions { schema: schema.cloned(), ..TurnOptions::default() };
-        let input = Command::Input { text: text.to_owned(), attached: Vec::new(), options };
-        self.machine.commands.send(input).map_err(|_| failed("the machine ended".into()))?;
-        loop {
-            if self.cancel.is_cancelled() && !self.cancelled {
-                self.cancelled = true;
-                drop(self.machine.commands.send(Command::Cancel));
-            }
-            match self.machine.notices.recv_timeout(TICK) {
-                Ok(Notice::Ended { report, .. }) => {
-                    return match report.end {
-                        TurnEnd::Answered | TurnEnd::Cut => Ok(StepAnswer { text: report.answer }),
-                        TurnEnd::Cancelled => Err(failed("cancelled".into())),
-                        TurnEnd::Failed(fault) => Err(failed(fault.message)),
-                    };
-                }
-                Ok(Notice::Refused { message, .. } | Notice::Dead { message, .. }) => {
-                    return Err(failed(message));
-                }
-                Ok(_) | Err(crossbeam_channel::RecvTimeoutError::Timeout) => {}
-                Err(crossbeam_channel::RecvTimeoutError::Disconnected) => {
-                    return Err(failed("the machine ended before it answered".into()));
-                }
-            }
+        let report = turn(self.machine, text, options, self.cancel)
+            .map_err(|failure| AskError { message: failure.message })?;
+        if let Some(message) = denied(&report) {
+            self.denied = true;
+            return Err(AskError { message });
+        }
+        match report.end {
+            TurnEnd::Answered | TurnEnd::Cut => Ok(StepAnswer { text: report.answer }),
+            TurnEnd::Cancelled => Err(AskError { message: "cancelled".into() }),
+            TurnEnd::Failed(fault) => Err(AskError { message: fault.message }),
         }
     }
 }

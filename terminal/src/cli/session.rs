@@ -3,14 +3,16 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use crossbeam_channel::RecvTimeoutError;
 use lucid_disk::TantivyDisk;
 use lucid_journal::SqliteJournal;
-use lucid_kernel::abi::{EngineInfo, Event};
-use lucid_kernel::port::{CancelFlag, Disk, Journal};
+use lucid_kernel::abi::{EngineInfo, Event, FaultKind, TurnOptions, TurnReport};
+use lucid_kernel::port::{CancelFlag, Disk, DiskError, Journal};
 
 use super::out;
 use crate::exit::Failure;
 use crate::home::Home;
+use crate::machine::api::{Command, Notice};
 use crate::machine::{Machine, Session, Setup};
 use crate::settings::Settings;
 
@@ -71,6 +73,65 @@ pub fn open(home: &Home, wanted: &Wanted) -> Result<Machine, Failure> {
     }))
 }
 
+/// Waits until a machine's model is loaded, showing how far it is.
+///
+/// # Errors
+/// When it cannot be loaded, or was cancelled.
+pub fn wait_ready(machine: &Machine, cancel: &CancelFlag) -> Result<(), Failure> {
+    let mut progress = LoadProgress::new();
+    let outcome = loop {
+        if cancel.is_cancelled() {
+            break Err(Failure::cancelled());
+        }
+        match machine.notices.recv_timeout(TICK) {
+            Ok(Notice::Loading { what, part }) => progress.show(&what, part),
+            Ok(Notice::Ready { .. }) => break Ok(()),
+            Ok(Notice::Dead { message, code }) => break Err(Failure::new(code, message)),
+            Ok(_) | Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => {
+                break Err(Failure::task("the machine ended before it was ready"));
+            }
+        }
+    };
+    progress.done();
+    outcome
+}
+
+/// Says something to a machine that is ready, and waits for the end of the turn.
+///
+/// # Errors
+/// When the input is refused or the machine ends.
+pub fn turn(
+    machine: &Machine,
+    text: &str,
+    options: TurnOptions,
+    cancel: &CancelFlag,
+) -> Result<TurnReport, Failure> {
+    let gone = || Failure::task("the machine ended before it answered");
+    let input = Command::Input { text: text.to_owned(), attached: Vec::new(), options };
+    machine.commands.send(input).map_err(|_| gone())?;
+    let mut cancelled = false;
+    loop {
+        if cancel.is_cancelled() && !std::mem::replace(&mut cancelled, true) {
+            drop(machine.commands.send(Command::Cancel));
+        }
+        match machine.notices.recv_timeout(TICK) {
+            Ok(Notice::Ended { report, .. }) => return Ok(*report),
+            Ok(Notice::Refused { message, code } | Notice::Dead { message, code }) => {
+                return Err(Failure::new(code, message));
+            }
+            Ok(_) | Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => return Err(gone()),
+        }
+    }
+}
+
+/// Why a call of the turn was not allowed, if one was not.
+pub fn denied(report: &TurnReport) -> Option<String> {
+    let faults = report.calls.iter().filter_map(|call| call.result.as_ref().err());
+    faults.filter(|fault| fault.kind == FaultKind::Denied).map(|fault| fault.message.clone()).next()
+}
+
 /// Opens the journal.
 ///
 /// # Errors
@@ -87,7 +148,10 @@ pub fn open_journal(home: &Home) -> Result<Arc<dyn Journal>, Failure> {
 /// # Errors
 /// When it is damaged or cannot be made.
 pub fn open_disk(home: &Home) -> Result<TantivyDisk, Failure> {
-    TantivyDisk::open(&home.index_dir(), lucid_disk::Limits::default()).map_err(super::mount::failure)
+    TantivyDisk::open(&home.index_dir(), lucid_disk::Limits::default()).map_err(|error| {
+        let full = matches!(error, DiskError::Full { .. });
+        Failure::new(if full { crate::exit::FAILED } else { crate::exit::CONFIG }, error.to_string())
+    })
 }
 
 /// The folder that the user is in.

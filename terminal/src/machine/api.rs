@@ -1,7 +1,7 @@
 //! What the screen, a script or `lucid ask` sends to the machine, and what it hears back.
 
 use lucid_kernel::abi::{
-    Call, EffectId, EngineInfo, Fault, PageId, Pid, Provenance, Returned, SourcePage, TokenCount,
+    Call, EffectId, EngineInfo, Fault, PageId, Provenance, Returned, SourcePage, TokenCount,
     TurnOptions, TurnReport,
 };
 use lucid_kernel::port::{Delta, Mount, MountProgress, MountReport};
@@ -73,10 +73,7 @@ pub enum Notice {
         code: u8,
     },
     /// An input was taken and is safe in the journal.
-    Taken {
-        /// Its process.
-        pid: Pid,
-    },
+    Taken,
     /// An input was refused; it is not lost, the front end still has it.
     Refused {
         /// Why.
@@ -91,16 +88,11 @@ pub enum Notice {
     },
     /// The model is at work. Text comes only from decodes that may be shown.
     Delta {
-        /// Its process.
-        pid: Pid,
         /// What came.
         delta: Delta,
     },
     /// What was shown since the last decode began was not an answer (a call, say): take it back.
-    Retract {
-        /// Its process.
-        pid: Pid,
-    },
+    Retract,
     /// A tool runs.
     Calling {
         /// Its effect.
@@ -126,8 +118,6 @@ pub enum Notice {
     },
     /// The turn ended.
     Ended {
-        /// Its process.
-        pid: Pid,
         /// All about it.
         report: Box<TurnReport>,
     },

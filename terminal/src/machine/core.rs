@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, select, unbounded};
 use lucid_disk::RamDisk;
-use lucid_kernel::abi::{Effect, EffectId, Encoded, Event, Fault, FaultKind, Outcome, Pid, TurnOptions};
+use lucid_kernel::abi::{Effect, EffectId, Encoded, Event, Fault, FaultKind, Outcome, Pid, TurnEnd, TurnOptions};
 use lucid_kernel::chat::ChatFormat;
 use lucid_kernel::error::KernelError;
 use lucid_kernel::port::{CancelFlag, DecodeRequest, Disk, Engine, MountOptions};
@@ -52,6 +52,7 @@ pub fn run(mut setup: Setup, commands: &Receiver<Command>, notices: Sender<Notic
         flags: HashMap::new(),
         attached: None,
         mounting: CancelFlag::new(),
+        restarting: false,
         dead: false,
     };
     machine.tell_mounts();
@@ -99,6 +100,8 @@ struct Machine {
     /// Texts that came with inputs and are too large for the window.
     attached: Option<Arc<RamDisk>>,
     mounting: CancelFlag,
+    /// While a turn that a dead process left open is brought to its end.
+    restarting: bool,
     dead: bool,
 }
 
@@ -182,7 +185,9 @@ impl Machine {
         let info = engine.info();
         self.live = Some(Live { kernel, engine, workers, session: session.clone(), seq, pid });
         if self.live.as_ref().is_some_and(|live| live.kernel.processes().values().any(|p| !p.is_idle())) {
+            self.restarting = true;
             self.apply(Event::Restarted);
+            self.restarting = false;
         }
         let load_ms = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
         self.tell(Notice::Ready { engine: info, session, load_ms });
@@ -299,15 +304,14 @@ impl Machine {
             live.seq += 1;
             self.tell_event(&event);
             let Some(live) = &mut self.live else { return };
-            let pid = live.pid;
             let decoded = matches!(event, Event::Decoded { .. });
             let input = matches!(event, Event::Input { .. });
             let effects = live.kernel.step(event);
             if decoded && !effects.iter().any(|effect| matches!(effect, Effect::Ended { .. })) {
-                self.tell(Notice::Retract { pid });
+                self.tell(Notice::Retract);
             }
             if input && !effects.iter().any(|effect| matches!(effect, Effect::Refused { .. })) {
-                self.tell(Notice::Taken { pid });
+                self.tell(Notice::Taken);
             }
             let changed = !effects.is_empty();
             for effect in effects {
@@ -326,11 +330,11 @@ impl Machine {
                 let places = self.places();
                 live.workers.send(Job::PageIn { id, request, first, budget, places });
             }
-            Effect::Decode { id, pid, layout, grammar, sampling, max_tokens, show } => {
+            Effect::Decode { id, layout, grammar, sampling, max_tokens, show, .. } => {
                 let request = DecodeRequest { layout, grammar, sampling, max_tokens };
                 let cancel = self.flag(id);
                 let live = self.live.as_ref()?;
-                live.workers.send(Job::Decode { id, pid, request, show, cancel });
+                live.workers.send(Job::Decode { id, request, show, cancel });
             }
             Effect::Call { id, call, .. } => {
                 let cancel = self.flag(id);
@@ -355,7 +359,15 @@ impl Machine {
             }
             Effect::Cancel { id } => return self.cancel(id),
             Effect::Spawned { .. } => {}
-            Effect::Ended { pid, report } => self.tell(Notice::Ended { pid, report }),
+            // A turn of the process that died: nobody here waits for its end.
+            Effect::Ended { report, .. } if self.restarting => {
+                let why = match report.end {
+                    TurnEnd::Failed(fault) => fault.message,
+                    _ => "it was cut off".into(),
+                };
+                self.tell(Notice::Failed { message: format!("the last turn of this session: {why}") });
+            }
+            Effect::Ended { report, .. } => self.tell(Notice::Ended { report }),
             Effect::Refused { error } => {
                 let code = match error {
                     KernelError::Empty | KernelError::BadSchema { .. } => exit::USAGE,
@@ -385,10 +397,10 @@ impl Machine {
     }
 
     fn places(&self) -> Places {
-        let mut disks: Vec<Arc<dyn Disk>> = Vec::new();
-        disks.extend(self.attached.clone().map(|disk| disk as Arc<dyn Disk>));
-        disks.extend(self.setup.disk.clone());
-        Places { disks, roots: self.setup.roots.clone(), folder: self.setup.folder.clone() }
+        let mut disks: Vec<(Arc<dyn Disk>, Vec<String>)> = Vec::new();
+        disks.extend(self.attached.clone().map(|disk| (disk as Arc<dyn Disk>, Vec::new())));
+        disks.extend(self.setup.disk.clone().map(|disk| (disk, self.setup.roots.clone())));
+        Places { disks, folder: self.setup.folder.clone() }
     }
 
     fn mount(&mut self, path: String) {

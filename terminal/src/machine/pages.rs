@@ -22,10 +22,9 @@ pub fn encode(engine: &dyn Engine, text: &str) -> Result<Encoded, EngineError> {
 /// Where pages are found.
 #[derive(Clone)]
 pub struct Places {
-    /// Mounted folders, and texts that came with an input.
-    pub disks: Vec<Arc<dyn Disk>>,
-    /// Search only these folders; all when empty.
-    pub roots: Vec<String>,
+    /// Mounted folders, and texts that came with an input; of each, the folders that are
+    /// searched alone, all when there are none.
+    pub disks: Vec<(Arc<dyn Disk>, Vec<String>)>,
     /// Paths are shown from here.
     pub folder: String,
 }
@@ -51,8 +50,8 @@ impl Places {
 
     fn search(&self, query: &str, at_most: usize) -> Result<Vec<Hit>, DiskError> {
         let mut lists = Vec::new();
-        for disk in &self.disks {
-            lists.push(disk.search(query, &self.roots, at_most)?.into_iter());
+        for (disk, roots) in &self.disks {
+            lists.push(disk.search(query, roots, at_most)?.into_iter());
         }
         // Scores of different indexes cannot be compared: take their best in turn.
         let mut hits = Vec::new();

@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use lucid_kernel::abi::{
-    Call, EffectId, Event, Fault, FaultKind, Outcome, PageId, PageRequest, Pid, Returned, TokenCount,
+    Call, Decoded, EffectId, Event, Fault, FaultKind, Outcome, PageId, PageRequest, Returned, StopReason,
+    TokenCount,
 };
 use lucid_kernel::port::{CancelFlag, DecodeRequest, Delta, Engine};
 
@@ -21,8 +22,6 @@ pub enum Job {
     Decode {
         /// The effect.
         id: EffectId,
-        /// For whom.
-        pid: Pid,
         /// What.
         request: DecodeRequest,
         /// Whether text may be shown while it comes.
@@ -110,8 +109,8 @@ impl Worker {
             Fault::new(kind, format!("{what} stopped by a mistake in the program; please report it"))
         };
         let event = match job {
-            Job::Decode { id, pid, request, show, cancel } => {
-                let done = catch_unwind(AssertUnwindSafe(|| self.decode(pid, &request, show, &cancel)));
+            Job::Decode { id, request, show, cancel } => {
+                let done = catch_unwind(AssertUnwindSafe(|| self.decode(&request, show, &cancel)));
                 let outcome =
                     done.unwrap_or_else(|_| Outcome::Failed(failed(FaultKind::Engine, "the engine was")));
                 Event::Decoded { id, outcome }
@@ -131,17 +130,22 @@ impl Worker {
                 Event::Returned { id, outcome }
             }
         };
+        let cut_off = matches!(&event, Event::Decoded { outcome, .. } if was_cancelled(outcome));
         // Nobody hears it only when the machine has ended.
         drop(self.to.send(Msg::Event(event)));
+        if cut_off {
+            drop(self.notices.send(Notice::Stopping(true)));
+            self.engine.settle();
+            drop(self.notices.send(Notice::Stopping(false)));
+        }
     }
 
     fn decode(
         &self,
-        pid: Pid,
         request: &DecodeRequest,
         show: bool,
         cancel: &CancelFlag,
-    ) -> Outcome<lucid_kernel::abi::Decoded> {
+    ) -> Outcome<Decoded> {
         if cancel.is_cancelled() {
             return Outcome::Cancelled;
         }
@@ -157,7 +161,7 @@ impl Worker {
                     return;
                 }
             }
-            drop(self.notices.send(Notice::Delta { pid, delta }));
+            drop(self.notices.send(Notice::Delta { delta }));
         };
         match self.engine.decode(request, cancel, &mut on_delta) {
             Ok(decoded) => Outcome::Done(decoded),
@@ -178,5 +182,13 @@ impl Worker {
             Ok(content) => Outcome::Done(Returned { value: output.value, content, micros: output.micros }),
             Err(error) => Outcome::Failed(Fault::new(FaultKind::Engine, error.to_string())),
         }
+    }
+}
+
+const fn was_cancelled(outcome: &Outcome<Decoded>) -> bool {
+    match outcome {
+        Outcome::Done(decoded) => matches!(decoded.stop, StopReason::Cancelled),
+        Outcome::Failed(_) => false,
+        Outcome::Cancelled => true,
     }
 }

@@ -30,10 +30,8 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
-use error::Problem;
 pub use error::ScriptError;
 pub use run::{Ask, AskError, Progress, Report, StepAnswer, run};
-use template::render;
 
 /// The most bytes that a script may have (1 MiB).
 pub const MAX_SCRIPT_BYTES: usize = 1 << 20;

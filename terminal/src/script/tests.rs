@@ -7,6 +7,8 @@ use std::path::Path;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
+use super::error::Problem;
+use super::template::{Bindings, render};
 use super::*;
 
 fn parse(source: &str) -> Result<Script, String> {

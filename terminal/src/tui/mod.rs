@@ -34,6 +34,7 @@ use crossbeam_channel::{Receiver, Sender, never, select};
 use crossterm::event::{Event, MouseEventKind};
 
 pub use self::picture::Picture;
+pub use self::text::count;
 
 use self::history::{History, HistoryFile};
 use self::screen::{Reader, Screen, Signal};

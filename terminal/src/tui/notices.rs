@@ -26,7 +26,7 @@ impl State {
                 self.send_next(actions);
             }
             Notice::Dead { message, code } => self.die(&message, code),
-            Notice::Taken { .. } => {
+            Notice::Taken => {
                 if let Some(turn) = &mut self.turn {
                     turn.taken = true;
                 }
@@ -53,7 +53,7 @@ impl State {
                 self.transcript.push(Item::Paged(pages));
             }
             Notice::Delta { delta, .. } if !self.is_deaf() => self.on_delta(delta),
-            Notice::Retract { .. } if !self.is_deaf() => self.transcript.retract(),
+            Notice::Retract if !self.is_deaf() => self.transcript.retract(),
             Notice::Calling { id, call } => self.on_calling(id, call),
             Notice::Returned { id, result } => {
                 self.transcript.returned(id, &result);

@@ -7,7 +7,7 @@ mod screens;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use lucid_kernel::abi::{
-    Call, Citation, Encoded, EngineInfo, FileRange, Label, PageId, Pid, Provenance, Returned, SourcePage,
+    Call, Citation, Encoded, EngineInfo, FileRange, Label, PageId, Provenance, Returned, SourcePage,
     Trust, TurnEnd, TurnReport, Usage,
 };
 use lucid_kernel::port::{Delta, Mount, MountOptions};
@@ -186,15 +186,15 @@ fn ready() -> Notice {
 }
 
 fn taken() -> Notice {
-    Notice::Taken { pid: Pid(1) }
+    Notice::Taken
 }
 
 fn text(text: &str) -> Notice {
-    Notice::Delta { pid: Pid(1), delta: Delta::Text(text.into()) }
+    Notice::Delta { delta: Delta::Text(text.into()) }
 }
 
 fn prefill(prefilled: u32, reused: u32) -> Notice {
-    Notice::Delta { pid: Pid(1), delta: Delta::Prefill { prefilled, reused } }
+    Notice::Delta { delta: Delta::Prefill { prefilled, reused } }
 }
 
 fn report(answer: &str, end: TurnEnd) -> TurnReport {
@@ -210,7 +210,7 @@ fn report(answer: &str, end: TurnEnd) -> TurnReport {
 }
 
 fn ended(answer: &str) -> Notice {
-    Notice::Ended { pid: Pid(1), report: Box::new(report(answer, TurnEnd::Answered)) }
+    Notice::Ended { report: Box::new(report(answer, TurnEnd::Answered)) }
 }
 
 fn citation(path: &str, lines: (u32, u32), page: u64) -> Citation {

@@ -3,13 +3,18 @@
 
 use std::path::{Path, PathBuf};
 
+use lucid_kernel::abi::Call;
+use lucid_kernel::port::CancelFlag;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use super::toolchain::Toolchain;
 use super::{KitError, build};
 use crate::error::ToolError;
 use crate::files::{read_bounded, write_atomically};
+use crate::host::ToolHost;
+use crate::limits::Limits;
 
 /// The bundled plugins.
 const NAMES: &[&str] = &["calc"];
@@ -37,7 +42,8 @@ pub struct Lock {
 pub enum Checked {
     /// The same compiler gave the same bytes.
     Same,
-    /// Another compiler was found: sources and words agree, the bytes cannot be compared.
+    /// Another compiler was found: sources and words agree and the plugin's cases pass on what it
+    /// built, but the bytes cannot be compared.
     OtherCompiler {
         /// The one that was found.
         found: String,
@@ -111,7 +117,28 @@ fn check_one(
     if words(&kept)? != words(&rebuilt)? {
         return Err(stale(name, "its descriptions are not those of the source"));
     }
+    passes_cases(repo, name, &rebuilt)?;
     Ok(Checked::OtherCompiler { found: toolchain.version.clone(), locked: lock.compiler })
+}
+
+/// Runs a component on the cases of `plugins/NAME/tests/vectors.tsv`: the value of the tool's one
+/// parameter, a tab, the result.
+fn passes_cases(repo: &Path, name: &str, component: &[u8]) -> Result<(), KitError> {
+    let file = plugin_dir(repo, name).join("tests/vectors.tsv");
+    let cases = String::from_utf8_lossy(&read_bounded(&file, MAX_SOURCE_BYTES)?).into_owned();
+    let host = ToolHost::new(None, Limits::default());
+    let plugin = host.load_bytes(name, component)?;
+    let spec = plugin.tools.first().ok_or_else(|| stale(name, "it has no tool"))?;
+    let parameter = spec.parameters["required"][0].as_str().unwrap_or_default();
+    for case in cases.lines() {
+        let (argument, expected) = case.split_once('\t').ok_or_else(|| stale(name, format!("no case: {case}")))?;
+        let call = Call { tool: spec.name.clone(), arguments: json!({ parameter: argument }) };
+        let text = host.call(&call, &CancelFlag::new()).map(|output| output.text);
+        if text.as_deref() != Ok(expected) {
+            return Err(stale(name, format!("for {argument} it gives {text:?}, not {expected}")));
+        }
+    }
+    Ok(())
 }
 
 fn stale(name: &str, reason: impl Into<String>) -> KitError {

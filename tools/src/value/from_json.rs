@@ -3,12 +3,18 @@
 //! Arguments are an allegation until they are read here: every mismatch is named by its path.
 
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64::alphabet::STANDARD;
+use base64::engine::{GeneralPurpose, GeneralPurposeConfig};
 use serde_json::{Map, Value};
 use wasmtime::component::{Type, Val};
 
 use super::{Misfit, field, is_byte, is_option};
 use crate::limits::MAX_DEPTH;
+
+/// As RFC 4648 section 4 has it, but with any bits in what the last character has too many of:
+/// the schema cannot rule them out, so a model may write them.
+const LENIENT: GeneralPurpose =
+    GeneralPurpose::new(&STANDARD, GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true));
 
 /// Reads the arguments of a function, in the order of its parameters.
 pub(crate) fn arguments(params: &[(String, Type)], arguments: &Value) -> Result<Vec<Val>, Misfit> {
@@ -27,18 +33,14 @@ pub(crate) fn from_json(ty: &Type, value: &Value, path: &str, depth: usize) -> R
     let deeper = depth + 1;
     Ok(match ty {
         Type::Bool => Val::Bool(value.as_bool().ok_or_else(|| misfit(path, "true or false", value))?),
-        Type::S8 => Val::S8(integer(value, path, i64::from(i8::MIN), i64::from(i8::MAX))?),
-        Type::U8 => Val::U8(integer(value, path, 0, i64::from(u8::MAX))?),
-        Type::S16 => Val::S16(integer(value, path, i64::from(i16::MIN), i64::from(i16::MAX))?),
-        Type::U16 => Val::U16(integer(value, path, 0, i64::from(u16::MAX))?),
-        Type::S32 => Val::S32(integer(value, path, i64::from(i32::MIN), i64::from(i32::MAX))?),
-        Type::U32 => Val::U32(integer(value, path, 0, i64::from(u32::MAX))?),
-        Type::S64 => Val::S64(integer(value, path, i64::MIN, i64::MAX)?),
-        Type::U64 => Val::U64(
-            value
-                .as_u64()
-                .ok_or_else(|| misfit(path, &format!("an integer from 0 to {}", u64::MAX), value))?,
-        ),
+        Type::S8 => Val::S8(integer(value, path, i128::from(i8::MIN), i128::from(i8::MAX))?),
+        Type::U8 => Val::U8(integer(value, path, 0, i128::from(u8::MAX))?),
+        Type::S16 => Val::S16(integer(value, path, i128::from(i16::MIN), i128::from(i16::MAX))?),
+        Type::U16 => Val::U16(integer(value, path, 0, i128::from(u16::MAX))?),
+        Type::S32 => Val::S32(integer(value, path, i128::from(i32::MIN), i128::from(i32::MAX))?),
+        Type::U32 => Val::U32(integer(value, path, 0, i128::from(u32::MAX))?),
+        Type::S64 => Val::S64(integer(value, path, i128::from(i64::MIN), i128::from(i64::MAX))?),
+        Type::U64 => Val::U64(integer(value, path, 0, i128::from(u64::MAX))?),
         Type::Float32 => Val::Float32(float32(value, path)?),
         Type::Float64 => Val::Float64(value.as_f64().ok_or_else(|| misfit(path, "a number", value))?),
         Type::Char => Val::Char(scalar(value, path)?),
@@ -178,9 +180,13 @@ fn items(ty: &Type, values: &[Value], path: &str, depth: usize) -> Result<Vec<Va
         .collect()
 }
 
-fn integer<T: TryFrom<i64>>(value: &Value, path: &str, least: i64, most: i64) -> Result<T, Misfit> {
-    value
-        .as_i64()
+/// JSON has one kind of number: `2.0` is an integer too.
+fn integer<T: TryFrom<i128>>(value: &Value, path: &str, least: i128, most: i128) -> Result<T, Misfit> {
+    const LARGEST_EXACT: f64 = 9_007_199_254_740_992.0;
+    let whole = |number: &f64| number.fract() == 0.0 && number.abs() <= LARGEST_EXACT;
+    let exact = value.as_i64().map(i128::from).or_else(|| value.as_u64().map(i128::from));
+    exact
+        .or_else(|| value.as_f64().filter(whole).map(|number| number as i128))
         .and_then(|number| T::try_from(number).ok())
         .ok_or_else(|| misfit(path, &format!("an integer from {least} to {most}"), value))
 }
@@ -201,7 +207,7 @@ fn scalar(value: &Value, path: &str) -> Result<char, Misfit> {
 
 fn bytes(value: &Value, path: &str) -> Result<Val, Misfit> {
     let text = string(value, path).map_err(|_| misfit(path, "a base64 string", value))?;
-    let bytes = STANDARD
+    let bytes = LENIENT
         .decode(text)
         .map_err(|error| wrong(path, format!("expected a base64 string, but {error}")))?;
     Ok(Val::List(bytes.into_iter().map(Val::U8).collect()))

@@ -87,7 +87,7 @@ impl Mistralrs {
         let mut session = lock(&self.session);
         let at_once = CancelFlag::new();
         at_once.cancel();
-        self.settle(&mut session, &at_once);
+        self.wait_released(&mut session, &at_once);
         let rebuilds = session.rebuilds;
         let ledger = lock(&self.ledger);
         CacheStatus {
@@ -113,7 +113,7 @@ impl Mistralrs {
         let cancel = CancelFlag::new();
         self.submit(&mut session, prompt.into(), rules, Box::new(|_| false))?;
         self.listen(&mut session, &cancel, Instant::now(), &mut |_| ())?;
-        self.settle(&mut session, &cancel);
+        self.wait_released(&mut session, &cancel);
         Ok(())
     }
 
@@ -215,7 +215,7 @@ impl Engine for Mistralrs {
         let Some(mut session) = self.session(cancel) else {
             return Ok(nothing(StopReason::Cancelled));
         };
-        if !self.settle(&mut session, cancel) {
+        if !self.wait_released(&mut session, cancel) {
             return Ok(nothing(StopReason::Cancelled));
         }
         let rules = self.rules(prompt_len, request.max_tokens as usize, request.sampling, matcher);
@@ -228,6 +228,11 @@ impl Engine for Mistralrs {
         let prefilled = heard.prefilled.unwrap_or(expected.0);
         let waited = submitted.duration_since(started);
         Ok(decoded(heard, reason, (prefilled, prompt_len - prefilled), started, waited))
+    }
+
+    fn settle(&self) {
+        let mut session = lock(&self.session);
+        self.wait_released(&mut session, &CancelFlag::new());
     }
 }
 

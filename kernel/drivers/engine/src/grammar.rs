@@ -28,3 +28,47 @@ pub(crate) fn compile(factory: &ParserFactory, grammar: &Grammar) -> Result<Matc
         None => Ok(matcher),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use mistralrs::core::llguidance::toktrie::ApproximateTokEnv;
+
+    use super::*;
+
+    /// Whether a text can be written whole under a grammar, with one token a byte.
+    fn takes(grammar: &Grammar, text: &str) -> bool {
+        let factory = ParserFactory::new_simple(&ApproximateTokEnv::single_byte_env()).unwrap();
+        let mut matcher = compile(&factory, grammar).unwrap();
+        let all = text.bytes().all(|byte| {
+            let token = u32::from(byte);
+            matcher.validate_tokens(&[token]).is_ok_and(|valid| valid == 1)
+                && matcher.consume_token(token).is_ok()
+        });
+        all && matcher.is_accepting().unwrap()
+    }
+
+    #[test]
+    fn free_text_is_anything_but_a_call() {
+        let text = lucid_kernel::grammar::text();
+        for free in [
+            "Hello.",
+            "[p7] says so: {\"name\": \"x\"}",
+            "```python\nprint({\"name\": 1})\n```",
+            "```json\n{\"age\": 3, \"name\": \"Ada\"}\n```",
+            "한국어\n\n- a\n- b < c",
+        ] {
+            assert!(takes(&text, free), "{free}");
+        }
+        for call in [
+            "{\"name\": \"calc\"}",
+            "",
+            " {",
+            "<tool_call>",
+            "```json\n{\"name\": \"calc\"",
+            "```\n {\n\"name\":",
+            "```tool_call\n{\"name\"",
+        ] {
+            assert!(!takes(&text, call), "{call}");
+        }
+    }
+}

@@ -88,7 +88,8 @@ fn create(path: &Path) -> Result<(), JournalError> {
 
 fn prepare(connection: &mut Connection) -> Result<(), Unfit> {
     connection.busy_timeout(Duration::from_millis(BUSY_TIMEOUT_MS))?;
-    let version = check(connection)?;
+    // In one transaction, so that a first start of another process is seen whole or not at all.
+    let version = check(&*connection.transaction()?)?;
     wal(connection)?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     // Has an effect on macOS only, whose plain fsync does not reach the disk.

@@ -1,6 +1,6 @@
 //! (state, keys, state): what keys and notices lead to.
 
-use lucid_kernel::abi::{EffectId, PageId, Pid, TurnEnd};
+use lucid_kernel::abi::{EffectId, PageId, TurnEnd};
 
 use super::super::state::{ASK_QUIET_MS, MAX_QUEUED, Overlay};
 use super::super::transcript::{CallEnd, Item, Scroll};
@@ -164,7 +164,7 @@ fn cancel_frees_the_screen_at_once() {
     stage.say("one").hear(taken()).hear(text("par")).say("two");
     stage.key("Esc");
     assert_eq!(stage.state.editor.text(), "two");
-    stage.hear(text("tial")).hear(Notice::Retract { pid: Pid(1) });
+    stage.hear(text("tial")).hear(Notice::Retract);
     let items: Vec<_> = stage.state.transcript.items().iter().skip(2).cloned().collect();
     assert_eq!(items, [Item::User("one".into()), Item::Answer("par".into()), Item::Note("cancelled".into())]);
     assert!(stage.screen().contains("stopping"));
@@ -172,7 +172,7 @@ fn cancel_frees_the_screen_at_once() {
     stage.key("Enter");
     assert_eq!(stage.sent(), ["input one", "cancel"]);
     stage.hear(Notice::Stopping(true));
-    stage.hear(Notice::Ended { pid: Pid(1), report: Box::new(report("par", TurnEnd::Cancelled)) });
+    stage.hear(Notice::Ended { report: Box::new(report("par", TurnEnd::Cancelled)) });
     assert_eq!(stage.sent(), ["input one", "cancel", "input two"]);
     assert_eq!(stage.state.transcript.items().back(), Some(&Item::User("two".into())));
 }
@@ -180,7 +180,7 @@ fn cancel_frees_the_screen_at_once() {
 #[test]
 fn retracted_text_is_gone_and_the_answer_is_exact() {
     let mut stage = Stage::ready();
-    stage.say("q").hear(taken()).hear(text("{\"tool\"")).hear(Notice::Retract { pid: Pid(1) });
+    stage.say("q").hear(taken()).hear(text("{\"tool\"")).hear(Notice::Retract);
     stage.hear(Notice::Calling { id: EffectId(1), call: calc("1") });
     stage.hear(Notice::Returned { id: EffectId(1), result: Ok(returned(serde_json::json!(1), 1_500)) });
     stage.hear(text("On")).hear(text("e")).hear(ended("One."));

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use lucid_kernel::abi::{EffectId, Fault, FaultKind, PageId, Pid, TurnEnd};
+use lucid_kernel::abi::{EffectId, Fault, FaultKind, PageId, TurnEnd};
 use lucid_kernel::port::{MountProgress, MountReport, Skip};
 use proptest::prelude::*;
 
@@ -70,9 +70,8 @@ fn step(safe: bool) -> impl Strategy<Value = Step> {
 const NOTICES: u8 = 25;
 
 fn notice(which: u8) -> Notice {
-    let pid = Pid(1);
     let end =
-        |end| Notice::Ended { pid, report: Box::new(report("Some *answer* \x1b with `code`.\n- a", end)) };
+        |end| Notice::Ended { report: Box::new(report("Some *answer* \x1b with `code`.\n- a", end)) };
     match which {
         0 => Notice::Loading { what: "loading".into(), part: Some(0.3) },
         1 | 2 => ready(),
@@ -82,7 +81,7 @@ fn notice(which: u8) -> Notice {
         7 => prefill(5, 6),
         8 => text("some **text** 日本 `"),
         9 => text(&"many words and a line\n".repeat(30)),
-        10 => Notice::Retract { pid },
+        10 => Notice::Retract,
         11 => Notice::Calling { id: EffectId(1), call: calc("1") },
         12 => Notice::Returned { id: EffectId(1), result: Ok(returned(serde_json::json!({ "a": [1] }), 9)) },
         13 => Notice::Returned { id: EffectId(1), result: Err(Fault::new(FaultKind::Limit, "stopped")) },

@@ -1,6 +1,6 @@
 //! What the screen looks like, kept as pictures in text.
 
-use lucid_kernel::abi::{EffectId, Fault, FaultKind, PageId, Pid, TurnEnd};
+use lucid_kernel::abi::{EffectId, Fault, FaultKind, PageId, TurnEnd};
 use lucid_kernel::port::MountProgress;
 
 use super::*;
@@ -29,7 +29,7 @@ fn answered() -> Stage {
         citation("/home/ada/project/docs/src/x.md", (10, 24), 7),
         citation("/usr/share/doc/lucid/page.md", (3, 3), 11),
     ];
-    stage.hear(Notice::Ended { pid: Pid(1), report: Box::new(report) });
+    stage.hear(Notice::Ended { report: Box::new(report) });
     stage.hear(Notice::Memory(memory()));
     stage
 }
@@ -56,7 +56,7 @@ fn wide_screen_has_one_status_row() {
 fn tool_call() {
     let mut stage = Stage::ready().size(80, 20);
     stage.say("What is 17.5% of 2310.40? Use the calculator.").hear(taken()).hear(prefill(40, 400));
-    stage.hear(text("{\"name\"")).hear(Notice::Retract { pid: Pid(1) });
+    stage.hear(text("{\"name\"")).hear(Notice::Retract);
     stage.hear(Notice::Calling { id: EffectId(3), call: calc("17.5% * 2310.40") }).at(1_400);
     screen!("tool_running", stage);
     stage.hear(Notice::Returned { id: EffectId(3), result: Ok(returned(serde_json::json!("404.32"), 312)) });
@@ -121,7 +121,7 @@ fn errors() {
         FaultKind::Engine,
         "the engine failed while it decoded: out of memory; use a smaller model",
     );
-    stage.hear(Notice::Ended { pid: Pid(1), report: Box::new(report("", TurnEnd::Failed(fault))) });
+    stage.hear(Notice::Ended { report: Box::new(report("", TurnEnd::Failed(fault))) });
     stage.hear(Notice::Failed { message: "cannot mount /x: no such folder; check the path".into() });
     stage.say("/foo bar");
     screen!("errors", stage);
@@ -192,7 +192,7 @@ fn escape_sequences_never_reach_the_terminal() {
     stage.hear(Notice::Returned { id: EffectId(1), result: Ok(returned(serde_json::json!(evil), 5)) });
     let mut report = report(evil, TurnEnd::Failed(Fault::new(FaultKind::Tool, evil)));
     report.citations = vec![citation(evil, (1, 2), 3)];
-    stage.hear(Notice::Ended { pid: Pid(1), report: Box::new(report) });
+    stage.hear(Notice::Ended { report: Box::new(report) });
     stage.hear(Notice::Memory(vec![row(1, evil, 5, true, file(evil, (1, 2)), evil)]));
     stage.hear(Notice::Mounts(vec![mount(evil)])).msg(Msg::Paste(evil.into()));
     let mut seen = vec![stage.screen()];

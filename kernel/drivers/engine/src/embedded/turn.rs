@@ -63,7 +63,7 @@ impl Mistralrs {
 
     /// Waits until the engine has let go of the last request and books what it kept. False
     /// when it was cancelled first.
-    pub(super) fn settle(&self, session: &mut Session, cancel: &CancelFlag) -> bool {
+    pub(super) fn wait_released(&self, session: &mut Session, cancel: &CancelFlag) -> bool {
         while let Some(last) = &session.last {
             match last.signals.recv_timeout(CANCEL_POLL) {
                 Ok(Signal::Released(release)) => self.book(session, release),

@@ -1,0 +1,164 @@
+//! What `lucid plugin` does short of compiling: write, describe, install, list, remove.
+
+mod common;
+
+use std::path::Path;
+
+use common::{call, runs};
+use lucid_tools::docs::{Docs, SECTION};
+use lucid_tools::kit::{self, KitError};
+use lucid_tools::{Limits, ToolError, ToolHost, checked_name};
+use proptest::prelude::*;
+use serde_json::json;
+
+/// A component with a custom section of this content.
+fn with_docs(text: &str, docs: &[u8]) -> Vec<u8> {
+    use wasm_encoder::{CustomSection, Encode as _};
+    let mut bytes = wat::parse_str(text).unwrap();
+    bytes.push(0);
+    CustomSection { name: SECTION.into(), data: docs.into() }.encode(&mut bytes);
+    bytes
+}
+
+#[test]
+fn the_words_in_a_component_describe_its_tools() {
+    let docs = json!({
+        "form": 1, "plugin": "dice", "version": "1.2.3",
+        "functions": { "throw": { "description": "Throws\n  dice.", "keywords": ["roll", " dice "] } },
+    });
+    let bytes = with_docs(&runs("throw", "nop"), docs.to_string().as_bytes());
+    let host = ToolHost::new(None, Limits::default());
+    let plugin = host.load_bytes("file-name", &bytes).unwrap();
+    assert_eq!((plugin.name.as_str(), plugin.version.as_deref()), ("dice", Some("1.2.3")));
+    let tool = &plugin.tools[0];
+    assert_eq!((tool.name.as_str(), tool.description.as_str()), ("dice_throw", "Throws dice."));
+    assert!(tool.keywords.iter().any(|word| word == "roll"), "{:?}", tool.keywords);
+}
+
+#[test]
+fn a_file_beside_a_component_has_the_last_word() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("mine.wasm");
+    let docs = json!({ "functions": { "act": { "description": "Old words." } } });
+    std::fs::write(&path, with_docs(&runs("act", "nop"), docs.to_string().as_bytes())).unwrap();
+    let words = "[functions.act]\ndescription = \"New words.\"\nkeywords = [\"perform\"]\n";
+    std::fs::write(path.with_extension("toml"), words).unwrap();
+    let host = ToolHost::new(None, Limits::default());
+    let plugin = host.load(&path).unwrap();
+    assert_eq!(plugin.tools[0].description, "New words.");
+
+    std::fs::write(path.with_extension("toml"), "description = [1]").unwrap();
+    let error = host.inspect(&path).unwrap_err();
+    assert!(matches!(error, ToolError::Docs { .. }) && error.to_string().contains("mine.toml"), "{error}");
+}
+
+#[test]
+fn installed_plugins_are_replaced_listed_and_removed() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().join("plugins");
+    let file = dir.path().join("My_Tool.wasm");
+    std::fs::write(&file, wat::parse_str(runs("act", "nop")).unwrap()).unwrap();
+    let fresh = || {
+        let host = ToolHost::new(None, Limits::default());
+        host.load_bundled().unwrap();
+        host.load_folder(&folder).unwrap();
+        host
+    };
+    for _ in 0..2 {
+        let installed = kit::install(&fresh(), &file, &folder).unwrap();
+        assert_eq!((installed.name.as_str(), installed.tools), ("my-tool", vec!["my_tool_act".to_owned()]));
+    }
+    let host = fresh();
+    assert_eq!(call(&host, "my_tool_act", json!({})).unwrap().text, "done");
+    assert_eq!(kit::list(&host, &folder).unwrap().len(), 2);
+
+    // Another plugin whose tool has the same name is refused, and the folder stays as it is.
+    let clash = dir.path().join("my.wasm");
+    std::fs::write(&clash, wat::parse_str(runs("tool-act", "nop")).unwrap()).unwrap();
+    let error = kit::install(&host, &clash, &folder).unwrap_err();
+    assert!(matches!(error, KitError::Tool(ToolError::Clash { .. })), "{error}");
+
+    kit::remove("my-tool", &folder).unwrap();
+    assert!(matches!(kit::remove("my-tool", &folder), Err(KitError::NotInstalled { .. })));
+    assert!(kit::remove("../my-tool", &folder).is_err());
+    assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 0);
+}
+
+#[test]
+fn one_bad_file_does_not_keep_out_the_others() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("bad.wasm"), "no wasm").unwrap();
+    std::fs::write(dir.path().join("good.wasm"), wat::parse_str(runs("act", "nop")).unwrap()).unwrap();
+    std::fs::write(dir.path().join("notes.txt"), "no plugin").unwrap();
+    let host = ToolHost::new(None, Limits::default());
+    let report = host.load_folder(dir.path()).unwrap();
+    assert_eq!(report.plugins.len(), 1);
+    assert_eq!(report.failed.len(), 1);
+    assert!(report.failed[0].0.ends_with("bad.wasm"));
+    assert!(host.load_folder(&dir.path().join("nothing")).unwrap().plugins.is_empty());
+}
+
+#[test]
+fn a_new_plugin_is_whole_and_never_overwrites() {
+    let dir = tempfile::tempdir().unwrap();
+    let made = kit::new("rain-radar", dir.path()).unwrap();
+    for file in [
+        "Cargo.toml",
+        "Cargo.lock",
+        "README.md",
+        "src/lib.rs",
+        "src/lucid.rs",
+        "wit/world.wit",
+        "wit/deps/lucid-plugin/plugin.wit",
+    ] {
+        let text = std::fs::read_to_string(made.join(file)).unwrap();
+        assert!(!text.contains("@NAME@") && !text.contains("@FN@"), "{file} has a gap that was not filled");
+    }
+    assert!(matches!(kit::new("rain-radar", dir.path()), Err(KitError::Exists { .. })));
+    for name in ["", "Rain", "-rain", "rain-", "a--b", "../up", "a b", "1st"] {
+        assert!(kit::new(name, dir.path()).is_err(), "{name:?}");
+    }
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+}
+
+#[test]
+fn a_folder_without_a_plugin_says_what_is_missing() {
+    let dir = tempfile::tempdir().unwrap();
+    let build = |dir: &Path| kit::build(dir, dir, &mut |_| {}).unwrap_err();
+    // Where the machine has no compiler at all, that is what is said first.
+    let error = build(dir.path());
+    assert!(matches!(error, KitError::NotAPlugin { .. } | KitError::NoToolchain { .. }), "{error}");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_bytes_are_read_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
+        drop(Docs::from_component("x", &bytes));
+        let host = ToolHost::new(None, Limits::default());
+        prop_assert!(host.load_bytes("x", &bytes).is_err());
+    }
+
+    #[test]
+    fn any_words_in_a_component_are_read_or_refused(text in "\\PC{0,200}") {
+        let bytes = with_docs(&runs("act", "nop"), text.as_bytes());
+        drop(Docs::from_component("x", &bytes));
+    }
+
+    #[test]
+    fn a_flipped_byte_never_breaks_the_host(at in 0_usize..100_000, bit in 0_u8..8) {
+        let mut bytes = lucid_tools::bundled::COMPONENTS[0].bytes.to_vec();
+        let at = at % bytes.len();
+        bytes[at] ^= 1 << bit;
+        drop(Docs::from_component("calc", &bytes));
+    }
+
+    #[test]
+    fn a_checked_name_is_a_safe_file_name(name in "\\PC{0,50}") {
+        if let Ok(name) = checked_name(&name) {
+            prop_assert!(name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-'));
+            prop_assert!(!name.is_empty() && name.len() <= 40);
+        }
+    }
+}
