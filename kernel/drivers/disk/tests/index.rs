@@ -160,7 +160,8 @@ fn a_full_disk_keeps_what_was_done_and_stays_usable() {
     assert!(!kept.complete && kept.files < 1_000);
     assert!(kept.files > 0, "nothing was kept");
     assert!(!search(&disk, "walrus").is_empty());
-    assert!(matches!(try_mount(&disk, root.path(), &MountOptions::default()), Err(DiskError::Full { .. })));
+    let error = try_mount(&disk, root.path(), &MountOptions::default());
+    assert!(matches!(error, Err(DiskError::Full { .. })), "{error:?}");
     small.resize("200m");
     let kept = disk.mounts().expect("still readable")[0].files;
     let report = mount(&disk, root.path());

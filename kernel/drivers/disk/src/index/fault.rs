@@ -4,6 +4,7 @@ use std::error::Error;
 use std::fs::File;
 use std::io::{self, ErrorKind, Write};
 use std::path::Path;
+use std::sync::Arc;
 
 use lucid_kernel::port::DiskError;
 use tantivy::TantivyError;
@@ -85,7 +86,10 @@ fn is_full(error: &io::Error) -> bool {
     }
     let mut inner = error.get_ref().map(|inner| inner as &(dyn Error + 'static));
     while let Some(error) = inner {
-        if error.downcast_ref::<io::Error>().is_some_and(|error| is_full_kind(error.kind())) {
+        // tantivy shares its errors; one that is shared is not the source of the one around it.
+        let shared = error.downcast_ref::<Arc<io::Error>>().map(AsRef::as_ref);
+        let found = error.downcast_ref::<io::Error>().or(shared);
+        if found.is_some_and(|error| is_full_kind(error.kind())) {
             return true;
         }
         inner = error.source();
@@ -102,4 +106,18 @@ fn has_space(folder: &Path) -> bool {
     });
     let _ = std::fs::remove_file(&path);
     !written.is_err_and(|error| is_full(&error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_known_however_deep_it_is_told() {
+        let full = || io::Error::from(ErrorKind::StorageFull);
+        for error in [full(), io::Error::other(full()), io::Error::other(Arc::new(full()))] {
+            assert!(is_full(&error), "{error:?}");
+        }
+        assert!(!is_full(&io::Error::other(Arc::new(io::Error::from(ErrorKind::NotFound)))));
+    }
 }
