@@ -3,6 +3,7 @@
 
 pub mod api;
 mod core;
+mod excerpt;
 mod pages;
 #[cfg(test)]
 mod tests;

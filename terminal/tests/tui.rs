@@ -198,3 +198,30 @@ fn a_signal_gives_the_terminal_back_and_keeps_the_line() {
     let history = std::fs::read_to_string(tmux.path("home/state/history")).unwrap();
     assert_eq!(history, "half a thought\n");
 }
+
+/// Whether a process is there and not only waited for.
+#[cfg(target_os = "linux")]
+fn runs(pid: &str) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", pid.trim())).unwrap_or_default();
+    stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with('Z'))
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_terminal_that_vanishes_ends_it() {
+    let tmux = Tmux::new("vanish");
+    tmux.lucid("--model missing.gguf");
+    tmux.wait_for("y / n");
+    tmux.text("half a thought");
+    tmux.wait_for("> half a thought");
+    let pid = std::fs::read_to_string(tmux.path("pid")).unwrap();
+    assert!(runs(&pid));
+    tmux.tmux(&["kill-server"]);
+    let began = Instant::now();
+    while runs(&pid) {
+        assert!(began.elapsed() < Duration::from_secs(20), "it goes on without a terminal");
+        thread::sleep(POLL);
+    }
+    let history = std::fs::read_to_string(tmux.path("home/state/history")).unwrap();
+    assert_eq!(history, "half a thought\n");
+}

@@ -13,7 +13,7 @@ use crate::memory::Page;
 pub struct PageTable {
     pages: BTreeMap<PageId, Page>,
     #[serde(skip)]
-    by_file: HashMap<FileRange, PageId>,
+    by_path: HashMap<String, Vec<PageId>>,
 }
 
 impl PageTable {
@@ -23,7 +23,7 @@ impl PageTable {
             return;
         }
         if let Some(range) = page.file() {
-            self.by_file.insert(range.clone(), page.id);
+            self.by_path.entry(range.path.clone()).or_default().push(page.id);
         }
         self.pages.insert(page.id, page);
     }
@@ -33,9 +33,14 @@ impl PageTable {
         self.pages.get(&id)
     }
 
-    /// The newest page that shows exactly this part of a file.
-    pub fn find_file(&self, range: &FileRange) -> Option<&Page> {
-        self.by_file.get(range).and_then(|id| self.pages.get(id))
+    /// The pages that show all of this part of a file, the newest first.
+    pub fn showing(&self, range: &FileRange) -> impl Iterator<Item = &Page> {
+        let ids = self.by_path.get(&range.path).into_iter().flatten().rev();
+        let (first, last) = range.lines;
+        let shows = move |page: &&Page| {
+            page.file().is_some_and(|file| file.lines.0 <= first && last <= file.lines.1)
+        };
+        ids.filter_map(|id| self.pages.get(id)).filter(shows)
     }
 
     /// Notes that a page was needed in this turn.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{Answer, MAX_CUTS, MAX_DECODES_PER_TURN, Phase, Process, ResultText, Step, Then, Turn, failed};
 use crate::abi::{
-    Call, CallReport, Decoded, Effect, EffectId, Encoded, Fault, FaultKind, Label, Outcome, PageId,
+    Call, CallReport, Decoded, Effect, EffectId, Encoded, Fault, FaultKind, FileRange, Label, Outcome, PageId,
     PageRequest, Provenance, Returned, Role, SourcePage, StopReason, TokenCount, ToolSpec, Trust, TurnEnd,
     TurnOptions, Usage,
 };
@@ -260,10 +260,8 @@ impl Process {
         let mut useful = 0;
         for source in pages.into_iter().take(step.config.prefetch_pages as usize) {
             if let Provenance::File(range) = &source.provenance
-                && let Some(known) = self.table.find_file(range)
-                && self.window.holds(known.id)
+                && let Some(known) = self.resident(range)
             {
-                let known = known.id;
                 self.table.touch(known, self.turns);
                 useful += 1;
                 continue;
@@ -285,6 +283,11 @@ impl Process {
             }
         }
         useful
+    }
+
+    /// A resident page that shows all of this part of a file.
+    fn resident(&self, range: &FileRange) -> Option<PageId> {
+        self.table.showing(range).map(|page| page.id).find(|id| self.window.holds(*id))
     }
 
     fn decoded(&mut self, outcome: Outcome<Decoded>, step: &mut Step<'_>) {

@@ -18,6 +18,7 @@ pub fn run(home: &Home, args: &ShellArgs) -> Result<u8, Failure> {
     let setup = tui::Setup {
         offer_mount: offers_mount(home, &settings, &folder)?,
         folder: folder.clone(),
+        home: tui::home_folder(),
         history_path: home.history_file(),
         color: super::out::color(),
         version: env!("CARGO_PKG_VERSION").into(),
@@ -70,6 +71,7 @@ pub fn picture(home: &Home, args: &PictureArgs) -> Result<u8, Failure> {
     let machine = open(home, &wanted(&shell))?;
     let setup = tui::Setup {
         folder: super::session::folder(),
+        home: tui::home_folder(),
         history_path: home.history_file(),
         offer_mount: false,
         color: true,

@@ -9,9 +9,20 @@ use lucid_kernel::abi::{
 };
 use lucid_kernel::memory::Page;
 use lucid_kernel::port::{Disk, DiskError, Engine, EngineError, Hit};
+use lucid_kernel::relevance::{Words, words};
 use lucid_kernel::{Kernel, prompt};
 
 use super::api::PageRow;
+use super::excerpt::excerpt;
+
+/// A second page whose score is at least the first's over this is given room beside it.
+const RIVAL_SCORE: f32 = 2.0;
+
+/// With less room than this, no further page is looked at.
+const MIN_PAGE_TOKENS: TokenCount = 48;
+
+/// The most times that a page which does not fit is cut and measured again.
+const MAX_CUTS: u32 = 4;
 
 /// Text with the exact tokens of its engine. Special tokens in it stay text, so that no
 /// file and no tool can forge a role.
@@ -40,7 +51,7 @@ impl Places {
     ) -> Outcome<Vec<SourcePage>> {
         let PageRequest::Search { query, at_most } = request;
         match self.search(query, *at_most as usize) {
-            Ok(hits) => match self.fill(engine, hits, first, budget) {
+            Ok(hits) => match self.fill(engine, query, hits, first, budget) {
                 Ok(pages) => Outcome::Done(pages),
                 Err(error) => Outcome::Failed(Fault::new(FaultKind::Engine, error.to_string())),
             },
@@ -66,24 +77,56 @@ impl Places {
         Ok(hits)
     }
 
+    /// The best pages while they fit. So that one page is not all that the model sees, the first
+    /// gets at most two thirds; of what does not fit whole, the part that matches best.
     fn fill(
         &self,
         engine: &dyn Engine,
+        query: &str,
         hits: Vec<Hit>,
         first: PageId,
         budget: TokenCount,
     ) -> Result<Vec<SourcePage>, EngineError> {
         let mut pages: Vec<SourcePage> = Vec::new();
         let mut left = budget;
+        let wanted = words(query);
+        let rivals = hits.len() > 1 && hits[1].score * RIVAL_SCORE >= hits[0].score;
         for hit in hits {
             let id = PageId(first.0 + pages.len() as u64);
-            let page = self.file_page(engine, id, hit)?;
-            if page.content.count() <= left {
+            let share = if pages.is_empty() && rivals { budget / 3 * 2 } else { left };
+            if let Some(page) = self.fitting(engine, id, &wanted, hit, share.min(left))? {
                 left -= page.content.count();
                 pages.push(page);
             }
+            if left < MIN_PAGE_TOKENS {
+                break;
+            }
         }
         Ok(pages)
+    }
+
+    /// A hit as a page of at most so many tokens: whole, or the part of it that matches best.
+    fn fitting(
+        &self,
+        engine: &dyn Engine,
+        id: PageId,
+        wanted: &Words,
+        hit: Hit,
+        tokens_at_most: TokenCount,
+    ) -> Result<Option<SourcePage>, EngineError> {
+        let mut page = self.file_page(engine, id, hit.clone())?;
+        let mut chars = hit.text.chars().count();
+        for _ in 0..MAX_CUTS {
+            let tokens = page.content.count();
+            if tokens <= tokens_at_most {
+                return Ok(Some(page));
+            }
+            // Characters that are likely to fit, by how many tokens these were.
+            chars = chars * tokens_at_most as usize / tokens as usize * 9 / 10;
+            let Some(part) = excerpt(&hit, wanted, chars) else { return Ok(None) };
+            page = self.file_page(engine, id, part)?;
+        }
+        Ok((page.content.count() <= tokens_at_most).then_some(page))
     }
 
     fn file_page(&self, engine: &dyn Engine, id: PageId, hit: Hit) -> Result<SourcePage, EngineError> {

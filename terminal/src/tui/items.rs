@@ -39,7 +39,7 @@ pub fn lines(item: &Item, width: usize, state: &State) -> Vec<Line<'static>> {
 fn welcome(width: usize, state: &State) -> Vec<Line<'static>> {
     let theme = state.theme;
     let name = Span::styled(format!("Lucid {}", state.version), theme.strong());
-    let folder = Span::styled(format!(" · {}", state.folder), theme.dim());
+    let folder = Span::styled(format!(" · {}", state.shown_folder()), theme.dim());
     let none = Span::raw("");
     let mut lines = wrap(&[name, folder], width, &none, &none);
     lines.extend(wrap_plain("Ask something. /help shows keys and commands.", width, theme.dim()));

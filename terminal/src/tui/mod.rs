@@ -53,6 +53,8 @@ const MAX_BATCH: usize = 512;
 pub struct Setup {
     /// The folder it was started in, absolute.
     pub folder: String,
+    /// The user's home folder, which is shown as `~`.
+    pub home: Option<String>,
     /// Where earlier inputs are kept.
     pub history_path: PathBuf,
     /// Whether to offer to mount the folder.
@@ -266,8 +268,13 @@ fn at_home(command: Command) -> Command {
 
 fn home_path(path: String) -> String {
     let rest = path.strip_prefix('~').filter(|rest| rest.is_empty() || rest.starts_with('/'));
-    match (rest, std::env::home_dir()) {
-        (Some(rest), Some(home)) => format!("{}{rest}", home.display()),
+    match (rest, home_folder()) {
+        (Some(rest), Some(home)) => format!("{home}{rest}"),
         _ => path,
     }
+}
+
+/// The user's home folder.
+pub fn home_folder() -> Option<String> {
+    std::env::home_dir().map(|home| home.display().to_string()).filter(|home| home.len() > 1)
 }

@@ -52,7 +52,7 @@ pub fn last_line(state: &State, transcript: Rect) -> usize {
 /// The offer to mount the folder.
 pub fn offer_lines(state: &State) -> Vec<Line<'static>> {
     let theme = state.theme;
-    let text = format!("Mount {}, so that answers can come from its files?  ", state.folder);
+    let text = format!("Mount {}, so that answers can come from its files?  ", state.shown_folder());
     let none = Span::raw("");
     let keys = Span::styled("y / n", theme.user());
     wrap(&[Span::styled(text, theme.strong()), keys], usize::from(state.size.0), &none, &none)

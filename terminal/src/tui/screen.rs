@@ -5,10 +5,10 @@ use std::io::{self, Stdout, stdout};
 use std::panic::{self, PanicHookInfo};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, Sender, bounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use crossterm::event::{DisableBracketedPaste, DisableMouseCapture, EnableBracketedPaste, Event};
 use crossterm::terminal::{self, EnterAlternateScreen, LeaveAlternateScreen};
 use crossterm::{Command, cursor, event, execute};
@@ -21,6 +21,8 @@ const MAX_WAITING_EVENTS: usize = 256;
 const MAX_WAITING_PANICS: usize = 8;
 /// How often the reading thread looks whether it should end.
 const READ_POLL: Duration = Duration::from_millis(50);
+/// How long the reading thread may take to end.
+const STOP_TIMEOUT: Duration = Duration::from_millis(500);
 
 type Hook = Box<dyn Fn(&PanicHookInfo<'_>) + Sync + Send + 'static>;
 
@@ -129,7 +131,6 @@ pub struct Reader {
     /// What was read; an error is the last item.
     pub events: Receiver<io::Result<Event>>,
     stop: Arc<AtomicBool>,
-    thread: Option<JoinHandle<()>>,
 }
 
 impl Reader {
@@ -141,18 +142,21 @@ impl Reader {
         let (sender, events) = bounded(MAX_WAITING_EVENTS);
         let stop = Arc::new(AtomicBool::new(false));
         let seen = Arc::clone(&stop);
-        let thread = thread::Builder::new().name("terminal".into()).spawn(move || read(&sender, &seen))?;
-        Ok(Self { events, stop, thread: Some(thread) })
+        thread::Builder::new().name("terminal".into()).spawn(move || read(&sender, &seen))?;
+        Ok(Self { events, stop })
     }
 }
 
 impl Drop for Reader {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Release);
-        // Empty the channel, so that a waiting send ends.
-        while self.events.try_recv().is_ok() {}
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
+        // The thread lets go of the channel when it ends. It never does where the terminal has
+        // vanished: crossterm 0.29 then reads its end for ever. The process ends without it.
+        let until = Instant::now() + STOP_TIMEOUT;
+        while !matches!(self.events.recv_deadline(until), Err(RecvTimeoutError::Disconnected)) {
+            if Instant::now() >= until {
+                return;
+            }
         }
     }
 }

@@ -113,6 +113,8 @@ pub struct Cost {
 pub struct State {
     /// The folder it was started in.
     pub folder: String,
+    /// The user's home folder, which is shown as `~`.
+    pub home: Option<String>,
     /// Lucid's version.
     pub version: String,
     /// How things look.
@@ -172,6 +174,7 @@ impl State {
         transcript.push(Item::Welcome);
         Self {
             folder: setup.folder.clone(),
+            home: setup.home.clone(),
             version: setup.version.clone(),
             theme: Theme { color: setup.color },
             size: (80, 24),
@@ -197,6 +200,15 @@ impl State {
             declined: false,
             hint: None,
             leave_armed: false,
+        }
+    }
+
+    /// The folder it was started in, as people write it.
+    pub fn shown_folder(&self) -> String {
+        let below = self.home.as_ref().and_then(|home| self.folder.strip_prefix(home.as_str()));
+        match below.filter(|rest| rest.is_empty() || rest.starts_with('/')) {
+            Some(rest) => format!("~{rest}"),
+            None => self.folder.clone(),
         }
     }
 

@@ -23,6 +23,7 @@ use crate::machine::api::{Command, Notice, PageRow};
 fn setup() -> Setup {
     Setup {
         folder: "/home/ada/project".into(),
+        home: Some("/home/ada".into()),
         history_path: "unused".into(),
         offer_mount: false,
         color: true,

@@ -31,7 +31,8 @@ below between both but by can could did do does doing don down during each few f
 having he her here hers him his how i if in into is it its itself just ll me might more most my no nor not now of \
 off on once only or other our ours out over own please re s same she should so some such t than that the their \
 theirs them then there these they this those through to too under until up us ve very was we were what when \
-where which while who whom why will with would you your yours tell";
+where which while who whom why will with would you your yours tell get gets give gives got kept like long made \
+make makes many may mean means much must need needs often put say says shall use used uses using want wants";
 
 /// What a character is, as far as words go.
 #[derive(Clone, Copy, PartialEq, Eq)]
