@@ -150,8 +150,7 @@ fn what_is_near_a_tool_may_call_it_and_plain_questions_may_not() {
     for plain in ["Who wrote Faust?", "Don't use the calculator: what is a prime?", "Born on 2026-11-23?"] {
         let decode = rig.ask_unpaged(plain);
         let free = is_free(&decode);
-        let may =
-            matches!(&decode, Effect::Decode { grammar: Some(g), .. } if g.lark.starts_with("start: text | call"));
+        let may = matches!(&decode, Effect::Decode { grammar: Some(g), .. } if g.lark.starts_with("start: text | call"));
         assert!(free || (plain.contains("calculator") && may), "{plain}: {decode:?}");
         rig.say(&decode, "Fine.");
     }

@@ -87,7 +87,8 @@ fn what_is_piped_in_is_a_page() {
     let home = Home::new();
     let small = model(SMALL);
     let mut command = home.command(&["ask", "--json", "--model", &small, "Which port does the server use?"]);
-    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut child =
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let mut stdin = child.stdin.take().unwrap();
     stdin.write_all(b"[server]\nname = \"heron\"\nport = 7411\n").unwrap();
     drop(stdin);
@@ -158,7 +159,8 @@ fn two_at_once_on_one_home_both_work() {
     home.run(&["mount", "notes"]).good();
     let smallest = model(SMALLEST);
     let start = || {
-        let mut command = home.command(&["ask", "--json", "--model", &smallest, "--mount", "notes", "Say yes."]);
+        let mut command =
+            home.command(&["ask", "--json", "--model", &smallest, "--mount", "notes", "Say yes."]);
         command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
     };
     let children = [start(), start()];
@@ -213,6 +215,8 @@ fn output_for_programs_holds_no_escape_sequences_and_the_result_alone_is_on_stdo
 #[test]
 fn a_seed_repeats_its_draw() {
     let home = Home::new();
-    let draw = |seed: &str| ask(&home, SMALLEST, &["--no-tools", "--seed", seed], "Name an animal.")["answer"].clone();
+    let draw = |seed: &str| {
+        ask(&home, SMALLEST, &["--no-tools", "--seed", seed], "Name an animal.")["answer"].clone()
+    };
     assert_eq!(draw("7"), draw("7"));
 }

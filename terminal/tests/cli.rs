@@ -22,7 +22,8 @@ fn a_question_that_is_none_is_wrong_use() {
 #[test]
 fn a_model_that_is_not_there_is_named() {
     let home = Home::new();
-    home.run(&["ask", "--model", "qwen2.5-coder-05b", "hi"]).bad(3, &["qwen2.5-coder-05b", "qwen2.5-coder-0.5b"]);
+    home.run(&["ask", "--model", "qwen2.5-coder-05b", "hi"])
+        .bad(3, &["qwen2.5-coder-05b", "qwen2.5-coder-0.5b"]);
     home.run(&["ask", "--model", "missing.gguf", "hi"]).bad(3, &["missing.gguf"]);
     home.run(&["model", "use", "nothing-like-it"]).bad(3, &["nothing-like-it"]);
     home.run(&["model", "path", SMALLEST.0]).bad(3, &[SMALLEST.0]);

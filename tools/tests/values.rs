@@ -131,7 +131,8 @@ fn every_type_comes_back_as_it_went_in_and_fits_the_schema() {
     let outcome = runner.run(&value(), |value| {
         let arguments = json!({ "value": value });
         validate(&arguments, &schema).map_err(TestCaseError::fail)?;
-        let output = call(&host, "all_echo", arguments).map_err(|fault| TestCaseError::fail(fault.message))?;
+        let output =
+            call(&host, "all_echo", arguments).map_err(|fault| TestCaseError::fail(fault.message))?;
         prop_assert_eq!(output.value, value);
         Ok(())
     });

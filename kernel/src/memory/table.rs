@@ -37,9 +37,8 @@ impl PageTable {
     pub fn showing(&self, range: &FileRange) -> impl Iterator<Item = &Page> {
         let ids = self.by_path.get(&range.path).into_iter().flatten().rev();
         let (first, last) = range.lines;
-        let shows = move |page: &&Page| {
-            page.file().is_some_and(|file| file.lines.0 <= first && last <= file.lines.1)
-        };
+        let shows =
+            move |page: &&Page| page.file().is_some_and(|file| file.lines.0 <= first && last <= file.lines.1);
         ids.filter_map(|id| self.pages.get(id)).filter(shows)
     }
 

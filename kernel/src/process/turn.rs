@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use super::{Answer, MAX_CUTS, MAX_DECODES_PER_TURN, Phase, Process, ResultText, Step, Then, Turn, failed};
 use crate::abi::{
-    Call, CallReport, Decoded, Effect, EffectId, Encoded, Fault, FaultKind, FileRange, Label, Outcome, PageId,
-    PageRequest, Provenance, Returned, Role, SourcePage, StopReason, TokenCount, ToolSpec, Trust, TurnEnd,
-    TurnOptions, Usage,
+    Call, CallReport, Decoded, Effect, EffectId, Encoded, Fault, FaultKind, FileRange, Label, Outcome,
+    PageId, PageRequest, Provenance, Returned, Role, SourcePage, StopReason, TokenCount, ToolSpec, Trust,
+    TurnEnd, TurnOptions, Usage,
 };
 use crate::citation;
 use crate::error::KernelError;

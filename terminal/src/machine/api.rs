@@ -1,8 +1,8 @@
 //! What the screen, a script or `lucid ask` sends to the machine, and what it hears back.
 
 use lucid_kernel::abi::{
-    Call, EffectId, EngineInfo, Fault, PageId, Provenance, Returned, SourcePage, TokenCount,
-    TurnOptions, TurnReport,
+    Call, EffectId, EngineInfo, Fault, PageId, Provenance, Returned, SourcePage, TokenCount, TurnOptions,
+    TurnReport,
 };
 use lucid_kernel::port::{Delta, Mount, MountProgress, MountReport};
 

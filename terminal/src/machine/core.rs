@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, select, unbounded};
 use lucid_disk::RamDisk;
-use lucid_kernel::abi::{Effect, EffectId, Encoded, Event, Fault, FaultKind, Outcome, Pid, TurnEnd, TurnOptions};
+use lucid_kernel::abi::{
+    Effect, EffectId, Encoded, Event, Fault, FaultKind, Outcome, Pid, TurnEnd, TurnOptions,
+};
 use lucid_kernel::chat::ChatFormat;
 use lucid_kernel::error::KernelError;
 use lucid_kernel::port::{CancelFlag, DecodeRequest, Disk, Engine, MountOptions};

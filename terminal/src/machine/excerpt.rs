@@ -1,34 +1,51 @@
 //! The part of a found page that a question is about, where the whole of it does not fit.
 
+use std::ops::Range;
+
 use lucid_kernel::port::Hit;
 use lucid_kernel::relevance::{Words, words};
 
 /// The run of whole lines of a page that has most of the query's words and at most so many
-/// characters; none when not even one line fits. Between runs with the same words the longer
-/// wins, since what surrounds a match explains it.
+/// characters; none when not even one line fits. It begins where a match stands, at the first of
+/// several that are as good, and goes on as far as there is room; what room is left then goes to
+/// the lines before.
 pub fn excerpt(hit: &Hit, query: &Words, chars_at_most: usize) -> Option<Hit> {
     let lines: Vec<Line<'_>> = hit.text.split_inclusive('\n').map(|line| Line::new(line, query)).collect();
-    let mut best: Option<(Rating, std::ops::Range<usize>)> = None;
-    // It neither begins nor ends in empty lines.
-    for first in (0..lines.len()).filter(|first| !lines[*first].text.trim().is_empty()) {
-        let mut rating = Rating::default();
-        let mut all = Words::default();
-        let mut chars = 0;
-        for (last, line) in lines.iter().enumerate().skip(first) {
+    let begins = |line: &Line<'_>| !line.words.is_empty();
+    let any = lines.iter().any(begins);
+    let starts = (0..lines.len()).filter(|at| if any { begins(&lines[*at]) } else { !lines[*at].is_blank() });
+    let mut best: Option<(usize, Range<usize>)> = None;
+    for first in starts {
+        let (mut all, mut chars, mut end) = (Words::default(), 0, first);
+        for line in &lines[first..] {
             chars += line.chars;
             if chars > chars_at_most {
                 break;
             }
-            rating.chars += line.text.trim().len();
             all = all.with(&line.words);
-            rating.kinds = all.len();
-            rating.matches += line.words.len();
-            if best.as_ref().is_none_or(|(before, _)| rating.beats(before)) {
-                best = Some((rating, first..last + 1));
-            }
+            end += 1;
+        }
+        if end > first && best.as_ref().is_none_or(|(kinds, _)| all.len() > *kinds) {
+            best = Some((all.len(), first..end));
         }
     }
-    best.map(|(_, range)| cut(hit, &lines, range))
+    best.map(|(_, range)| cut(hit, &lines, grown(&lines, range, chars_at_most)))
+}
+
+/// The range with what fits of the lines before it, and without empty lines at its ends.
+fn grown(lines: &[Line<'_>], mut range: Range<usize>, chars_at_most: usize) -> Range<usize> {
+    let mut chars: usize = lines[range.clone()].iter().map(|line| line.chars).sum();
+    while range.start > 0 && chars + lines[range.start - 1].chars <= chars_at_most {
+        range.start -= 1;
+        chars += lines[range.start].chars;
+    }
+    while range.len() > 1 && lines[range.start].is_blank() {
+        range.start += 1;
+    }
+    while range.len() > 1 && lines[range.end - 1].is_blank() {
+        range.end -= 1;
+    }
+    range
 }
 
 struct Line<'a> {
@@ -43,25 +60,13 @@ impl<'a> Line<'a> {
         let all = words(text);
         Self { text, chars: text.chars().count(), words: query.without(&query.without(&all)) }
     }
-}
 
-#[derive(Debug, Clone, Copy, Default)]
-struct Rating {
-    /// Different words of the query.
-    kinds: usize,
-    /// How often they stand there, a line counted once.
-    matches: usize,
-    /// Characters but for white space at the ends of lines.
-    chars: usize,
-}
-
-impl Rating {
-    fn beats(&self, other: &Self) -> bool {
-        (self.kinds, self.matches, self.chars) > (other.kinds, other.matches, other.chars)
+    fn is_blank(&self) -> bool {
+        self.text.trim().is_empty()
     }
 }
 
-fn cut(hit: &Hit, lines: &[Line<'_>], range: std::ops::Range<usize>) -> Hit {
+fn cut(hit: &Hit, lines: &[Line<'_>], range: Range<usize>) -> Hit {
     let mut part = hit.clone();
     let bytes = |lines: &[Line<'_>]| lines.iter().map(|line| line.text.len()).sum::<usize>();
     let (before, inside) = (bytes(&lines[..range.start]), bytes(&lines[range.clone()]));
@@ -86,11 +91,13 @@ mod tests {
 
     fn hit(text: &str) -> Hit {
         let lines = u32::try_from(text.lines().count()).unwrap();
-        let range = FileRange { path: "/a.md".into(), lines: (10, 9 + lines), bytes: (100, 100 + text.len() as u64) };
+        let range =
+            FileRange { path: "/a.md".into(), lines: (10, 9 + lines), bytes: (100, 100 + text.len() as u64) };
         Hit { range, heading: String::new(), text: text.into(), score: 1.0 }
     }
 
-    const TEXT: &str = "# Limits\n\nA call may use:\n\n| memory | 64 MiB |\n| time | 10 s |\n\nThe end of it.\n";
+    const TEXT: &str =
+        "# Limits\n\nA call may use:\n\n| memory | 64 MiB |\n| time | 10 s |\n\nThe end of it.\n";
 
     #[test]
     fn the_lines_that_match_are_kept_with_their_place() {
@@ -103,11 +110,24 @@ mod tests {
     }
 
     #[test]
+    fn the_first_match_opens_it_and_room_that_is_left_goes_to_what_stands_before() {
+        let text = "cmake_path\n\nAdded in 3.20.\n\ncmake_path(GET)\ncmake_path(SET)\n";
+        assert_eq!(excerpt(&hit(text), &words("cmake_path"), 28).unwrap().range.lines, (10, 12));
+        let last = excerpt(&hit("one\ntwo\n\nthree\nmatch\n"), &words("match"), 15).unwrap();
+        assert_eq!(last.range.lines, (13, 14));
+    }
+
+    #[test]
     fn what_fits_is_whole_and_what_cannot_fit_is_none() {
-        assert_eq!(excerpt(&hit(TEXT), &words("memory"), 1_000), Some(hit(TEXT)));
+        let whole = TEXT.trim_end();
+        assert_eq!(excerpt(&hit(whole), &words("memory"), 1_000), Some(hit(whole)));
         assert_eq!(excerpt(&hit("\n\n"), &words("memory"), 1_000), None);
         assert_eq!(excerpt(&hit(TEXT), &words("memory"), 0), None);
         assert_eq!(excerpt(&hit("one long line without an end"), &words("line"), 10), None);
+        assert_eq!(
+            excerpt(&hit("no word of it\nmore\n"), &words("memory"), 14).unwrap().range.lines,
+            (10, 10)
+        );
     }
 
     proptest::proptest! {

@@ -140,12 +140,7 @@ impl Worker {
         }
     }
 
-    fn decode(
-        &self,
-        request: &DecodeRequest,
-        show: bool,
-        cancel: &CancelFlag,
-    ) -> Outcome<Decoded> {
+    fn decode(&self, request: &DecodeRequest, show: bool, cancel: &CancelFlag) -> Outcome<Decoded> {
         if cancel.is_cancelled() {
             return Outcome::Cancelled;
         }

@@ -7,8 +7,8 @@ mod screens;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use lucid_kernel::abi::{
-    Call, Citation, Encoded, EngineInfo, FileRange, Label, PageId, Provenance, Returned, SourcePage,
-    Trust, TurnEnd, TurnReport, Usage,
+    Call, Citation, Encoded, EngineInfo, FileRange, Label, PageId, Provenance, Returned, SourcePage, Trust,
+    TurnEnd, TurnReport, Usage,
 };
 use lucid_kernel::port::{Delta, Mount, MountOptions};
 use ratatui::Terminal;

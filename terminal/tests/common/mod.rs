@@ -64,7 +64,10 @@ impl Home {
         command.args(arguments).current_dir(self.work("")).stdin(Stdio::null());
         command.env("LUCID_HOME", self.home(""));
         // The discard port: nobody listens there.
-        command.env("HF_ENDPOINT", "http://127.0.0.1:9").env("PIP_NO_INDEX", "1").env_remove("PIP_FIND_LINKS");
+        command
+            .env("HF_ENDPOINT", "http://127.0.0.1:9")
+            .env("PIP_NO_INDEX", "1")
+            .env_remove("PIP_FIND_LINKS");
         command
     }
 

@@ -75,11 +75,14 @@ pub fn remove(name: &str, folder: &Path) -> Result<(), KitError> {
     Ok(())
 }
 
+/// Where a plugin is, and what it is or why it cannot be used.
+pub type Found = (PathBuf, Result<Plugin, ToolError>);
+
 /// The bundled plugins, then those of the folder; one that cannot be used comes with the reason.
 ///
 /// # Errors
 /// When the folder cannot be listed.
-pub fn list(host: &ToolHost, folder: &Path) -> Result<Vec<(PathBuf, Result<Plugin, ToolError>)>, KitError> {
+pub fn list(host: &ToolHost, folder: &Path) -> Result<Vec<Found>, KitError> {
     let mut found = Vec::new();
     for bundled in crate::bundled::COMPONENTS {
         let plugin = host.inspect_bytes(bundled.name, bundled.bytes);

@@ -8,7 +8,7 @@ mod scaffold;
 mod toolchain;
 
 pub use build::{Built, build};
-pub use folder::{Installed, install, list, remove};
+pub use folder::{Found, Installed, install, list, remove};
 pub use scaffold::new;
 pub use toolchain::Toolchain;
 

@@ -131,7 +131,8 @@ fn passes_cases(repo: &Path, name: &str, component: &[u8]) -> Result<(), KitErro
     let spec = plugin.tools.first().ok_or_else(|| stale(name, "it has no tool"))?;
     let parameter = spec.parameters["required"][0].as_str().unwrap_or_default();
     for case in cases.lines() {
-        let (argument, expected) = case.split_once('\t').ok_or_else(|| stale(name, format!("no case: {case}")))?;
+        let (argument, expected) =
+            case.split_once('\t').ok_or_else(|| stale(name, format!("no case: {case}")))?;
         let call = Call { tool: spec.name.clone(), arguments: json!({ parameter: argument }) };
         let text = host.call(&call, &CancelFlag::new()).map(|output| output.text);
         if text.as_deref() != Ok(expected) {

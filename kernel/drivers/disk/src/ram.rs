@@ -13,7 +13,7 @@ use lucid_kernel::port::{CancelFlag, Disk, DiskError, Hit, Mount, MountOptions, 
 
 use crate::cut::{self, Kind};
 use crate::decode::Decoded;
-use crate::index::file_stem;
+use crate::index::{file_stem, opening};
 use crate::limits::Limits;
 use crate::root;
 use crate::scan::{self, CutFile, Done, Entry, Key, Order, Store, Table};
@@ -225,7 +225,8 @@ fn pages_of(root: &str, file: &CutFile) -> Vec<RamPage> {
         let offsets = file.decoded.file_offsets(&[page.bytes.start, page.bytes.end]);
         let heading = file.cut.heading(page).to_owned();
         let mut terms = Vec::new();
-        for part in [&file.name, stem, &heading, body] {
+        let opening = opening(stem, pages.is_empty());
+        for part in [&file.name, stem, opening, opening, &heading, body] {
             terms.extend(words.terms(part));
         }
         let range = FileRange { path: path.clone(), lines: page.lines, bytes: (offsets[0], offsets[1]) };

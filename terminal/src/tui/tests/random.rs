@@ -70,8 +70,7 @@ fn step(safe: bool) -> impl Strategy<Value = Step> {
 const NOTICES: u8 = 25;
 
 fn notice(which: u8) -> Notice {
-    let end =
-        |end| Notice::Ended { report: Box::new(report("Some *answer* \x1b with `code`.\n- a", end)) };
+    let end = |end| Notice::Ended { report: Box::new(report("Some *answer* \x1b with `code`.\n- a", end)) };
     match which {
         0 => Notice::Loading { what: "loading".into(), part: Some(0.3) },
         1 | 2 => ready(),

@@ -1,8 +1,9 @@
 //! What a page looks like inside tantivy: one field of terms, one number that names its file,
 //! and one stored record.
 //!
-//! Path, headings and text share one field of terms, the file's name counted twice, and a heading
-//! once more than it stands in the text. This is BM25F with whole-number weights (Robertson and Zaragoza, "The Probabilistic
+//! Path, headings and text share one field of terms, the file's name counted twice, on its first
+//! page four times, because what opens a file says what it is about; and a heading once more than
+//! it stands in the text. This is BM25F with whole-number weights (Robertson and Zaragoza, "The Probabilistic
 //! Relevance Framework", 2009, section 3.4), at the price of searching one field.
 
 use std::ops::Range;
@@ -26,7 +27,7 @@ use crate::scan::CutFile;
 use crate::words::Words;
 
 /// The name of our tokenizer in the schema. It changes when the terms do.
-const TOKENIZER: &str = "lucid-words-1";
+const TOKENIZER: &str = "lucid-words-2";
 
 const TERMS: Field = Field::from_field_id(0);
 const FILE: Field = Field::from_field_id(1);
@@ -163,7 +164,7 @@ impl<'a> Value<'a> for PageValue<'a> {
 
 impl Document for PageDoc {
     type Value<'a> = PageValue<'a>;
-    type FieldsValuesIter<'a> = std::array::IntoIter<(Field, PageValue<'a>), 6>;
+    type FieldsValuesIter<'a> = std::array::IntoIter<(Field, PageValue<'a>), 8>;
 
     fn iter_fields_and_values(&self) -> Self::FieldsValuesIter<'_> {
         let records = self.packed.records.as_str();
@@ -171,9 +172,12 @@ impl Document for PageDoc {
         let name = &records[place.name.clone()];
         let stem = file_stem(name);
         let heading = &records[place.heading.clone()];
+        let opening = opening(stem, self.page == 0);
         [
             (TERMS, PageValue::Text(name)),
             (TERMS, PageValue::Text(stem)),
+            (TERMS, PageValue::Text(opening)),
+            (TERMS, PageValue::Text(opening)),
             (TERMS, PageValue::Text(heading)),
             (TERMS, PageValue::Text(&records[place.text.clone()])),
             (FILE, PageValue::Number(self.file)),
@@ -216,6 +220,11 @@ impl Record {
         let range = FileRange { path: root::join(root, name), lines, bytes };
         Some(Hit { range, heading: heading.to_owned(), text: text.to_owned(), score })
     }
+}
+
+/// What a page is given twice more beside its own words: the file's name, if it opens the file.
+pub(crate) fn opening(stem: &str, is_first: bool) -> &str {
+    if is_first { stem } else { "" }
 }
 
 /// A file's name without folders and ending.
