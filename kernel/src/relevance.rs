@@ -44,6 +44,11 @@ impl Words {
         self.0.is_empty()
     }
 
+    /// Each word as a set of its own.
+    pub fn singles(&self) -> impl Iterator<Item = Self> + '_ {
+        self.0.iter().map(|word| Self(vec![*word]))
+    }
+
     /// How many words both have.
     pub fn shared(&self, other: &Self) -> usize {
         let (mut a, mut b, mut count) = (self.0.iter().peekable(), other.0.iter().peekable(), 0);

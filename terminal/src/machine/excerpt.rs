@@ -5,28 +5,42 @@ use std::ops::Range;
 use lucid_kernel::port::Hit;
 use lucid_kernel::relevance::{Words, words};
 
-/// The run of whole lines of a page that has most of the query's words and at most so many
-/// characters; none when not even one line fits. It begins where a match stands, at the first of
-/// several that are as good, and goes on as far as there is room; what room is left then goes to
-/// the lines before.
+/// The run of whole lines of a page that says most of what is asked for, in at most so many
+/// characters; none when not even one line fits. A word counts the more the fewer lines have it,
+/// and not at all when it stands in the page's path or heading, which are shown anyway. The run
+/// begins where a match stands, at the first of several that are as good, and goes on as far as
+/// there is room; what room is left then goes to the lines before.
 pub fn excerpt(hit: &Hit, query: &Words, chars_at_most: usize) -> Option<Hit> {
-    let lines: Vec<Line<'_>> = hit.text.split_inclusive('\n').map(|line| Line::new(line, query)).collect();
+    let shown = words(&format!("{} {}", hit.range.path, hit.heading));
+    let query = Some(query.without(&shown)).filter(|rest| !rest.is_empty()).unwrap_or_else(|| query.clone());
+    let lines: Vec<Line<'_>> = hit.text.split_inclusive('\n').map(|line| Line::new(line, &query)).collect();
+    let weights: Vec<(Words, f32)> = query
+        .singles()
+        .map(|word| {
+            let having = lines.iter().filter(|line| line.words.shared(&word) > 0).count();
+            (word, 1.0 / having.max(1) as f32)
+        })
+        .collect();
+    let weigh = |found: &Words| -> f32 {
+        weights.iter().filter(|(word, _)| found.shared(word) > 0).map(|(_, weight)| weight).sum()
+    };
     let begins = |line: &Line<'_>| !line.words.is_empty();
     let any = lines.iter().any(begins);
     let starts = (0..lines.len()).filter(|at| if any { begins(&lines[*at]) } else { !lines[*at].is_blank() });
-    let mut best: Option<(usize, Range<usize>)> = None;
+    let mut best: Option<(f32, Range<usize>)> = None;
     for first in starts {
-        let (mut all, mut chars, mut end) = (Words::default(), 0, first);
+        let (mut found, mut chars, mut end) = (Words::default(), 0, first);
         for line in &lines[first..] {
             chars += line.chars;
             if chars > chars_at_most {
                 break;
             }
-            all = all.with(&line.words);
+            found = found.with(&line.words);
             end += 1;
         }
-        if end > first && best.as_ref().is_none_or(|(kinds, _)| all.len() > *kinds) {
-            best = Some((all.len(), first..end));
+        let weight = weigh(&found);
+        if end > first && best.as_ref().is_none_or(|(before, _)| weight > *before) {
+            best = Some((weight, first..end));
         }
     }
     best.map(|(_, range)| cut(hit, &lines, grown(&lines, range, chars_at_most)))
@@ -107,6 +121,15 @@ mod tests {
         assert_eq!(part.range.bytes, (start, start + 20));
         let more = excerpt(&hit(TEXT), &words("how much memory and time"), 40).unwrap();
         assert_eq!(more.range.lines, (14, 15));
+    }
+
+    #[test]
+    fn a_rare_word_counts_more_and_what_the_heading_says_not_at_all() {
+        let text = "A plugin computes.\nA plugin sleeps.\n\n| memory | 64 MiB |\n| time | 10 s |\n";
+        let query = words("how much memory may a plugin use");
+        assert_eq!(excerpt(&hit(text), &query, 22).unwrap().range.lines, (13, 13));
+        let headed = Hit { heading: "Memory".into(), ..hit(text) };
+        assert_eq!(excerpt(&headed, &query, 22).unwrap().range.lines, (10, 10));
     }
 
     #[test]
