@@ -1,5 +1,6 @@
 //! `lucid ask` and `lucid run` with real models, as a user runs them.
 #![cfg(unix)]
+#![allow(clippy::unwrap_used)]
 
 mod common;
 

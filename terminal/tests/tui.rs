@@ -1,5 +1,6 @@
 //! The shell in a real terminal: `lucid` runs inside tmux, keys go in, the screen comes out.
 #![cfg(unix)]
+#![allow(clippy::unwrap_used)]
 
 mod common;
 

@@ -1,4 +1,5 @@
 //! The bundled calculator, as the component that users run.
+#![allow(clippy::unwrap_used)]
 
 mod common;
 

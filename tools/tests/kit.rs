@@ -1,4 +1,5 @@
 //! What `lucid plugin` does short of compiling: write, describe, install, list, remove.
+#![allow(clippy::unwrap_used)]
 
 mod common;
 

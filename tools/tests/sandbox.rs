@@ -1,5 +1,6 @@
 //! What a guest may not do, tried by guests that try it. Every one ends with an error that the
 //! model can read, and the host goes on.
+#![allow(clippy::unwrap_used)]
 
 mod common;
 

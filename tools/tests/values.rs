@@ -1,5 +1,6 @@
 //! Values between JSON and components: what goes in comes out, what does not fit is named, and
 //! the schema says the same as the reader.
+#![allow(clippy::unwrap_used)]
 
 mod common;
 

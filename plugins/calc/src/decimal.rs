@@ -84,7 +84,7 @@ impl Decimal {
     }
 
     /// The same number, taken as not exact.
-    pub fn as_rounded(mut self) -> Self {
+    pub fn into_rounded(mut self) -> Self {
         self.exact = false;
         self
     }

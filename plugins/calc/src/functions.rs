@@ -107,7 +107,7 @@ pub fn power(x: &Decimal, y: &Decimal) -> Result<Decimal> {
         };
     }
     if let Some(whole) = y.to_whole() {
-        return x.to_whole_power(whole).map(|power| if y.is_exact() { power } else { power.as_rounded() });
+        return x.to_whole_power(whole).map(|power| if y.is_exact() { power } else { power.into_rounded() });
     }
     if x.is_negative() {
         return Err("a negative number has only whole powers; write root(x, n) for a root".into());
@@ -229,7 +229,7 @@ fn settle(found: Decimal, x: &Decimal) -> Result<Decimal> {
         return Ok(found);
     }
     match found.magnitude() - x.magnitude().max(0) {
-        size if size < -NOISE_MAGNITUDE => Ok(Decimal::whole(0).as_rounded()),
+        size if size < -NOISE_MAGNITUDE => Ok(Decimal::whole(0).into_rounded()),
         size if size > NOISE_MAGNITUDE => Err("the tangent has no value there".into()),
         _ => Ok(found),
     }

@@ -182,11 +182,9 @@ impl<'a> Asked<'a> {
                         self.streamed.push_str(&text);
                     }
                 }
-                Notice::Retract => {
-                    if !self.streamed.is_empty() {
-                        out::piece("\n");
-                        self.streamed.clear();
-                    }
+                Notice::Retract if !self.streamed.is_empty() => {
+                    out::piece("\n");
+                    self.streamed.clear();
                 }
                 Notice::Failed { message } => out::note(&format!("lucid: {message}")),
                 Notice::Memory(rows) => self.memory = rows,

@@ -1,6 +1,6 @@
 //! What the tests of the binary share: a home of its own, and the models that the test command
 //! has fetched.
-#![allow(dead_code)]
+#![allow(dead_code, clippy::unwrap_used)]
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};

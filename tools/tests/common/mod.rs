@@ -1,5 +1,5 @@
 //! What the tests of the host share: components written as text, and hosts that load them.
-#![allow(dead_code)]
+#![allow(dead_code, clippy::unwrap_used)]
 
 use lucid_kernel::abi::{Call, Fault};
 use lucid_kernel::port::CancelFlag;
