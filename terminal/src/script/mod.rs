@@ -15,7 +15,7 @@
 //! ```
 //!
 //! [`Script::parse`] checks all that can be checked before the first question is asked;
-//! [`run`] puts the steps to whatever implements [`Ask`].
+//! [`run()`] puts the steps to whatever implements [`Ask`].
 
 mod check;
 mod error;
