@@ -189,6 +189,18 @@ fn the_same_call_twice_is_not_run_twice() {
 }
 
 #[test]
+fn a_result_that_is_handed_back_to_its_tool_is_no_call() {
+    let mut rig = Rig::new(4096, vec![calc()]);
+    let decode = rig.ask_unpaged("Use calc: 1+1");
+    let Effect::Call { id, .. } = call(&mut rig, &decode, "1+1") else { panic!() };
+    rig.step(Event::Started { id });
+    let next = one(rig.step(returned(id, "2")));
+    let forced = call(&mut rig, &next, "2");
+    assert!(is_free(&forced), "{forced:?}");
+    assert_eq!(report(rig.say(&forced, "2.")).calls.len(), 1);
+}
+
+#[test]
 fn malformed_calls_are_allegations_only() {
     for bad in [
         r#"{"name": "calc", "arguments": {"expression": 3}}"#,

@@ -307,7 +307,7 @@ impl Process {
         match syscall::parse(&decoded.text, &turn.choice, &self.tools, cut) {
             Ok(Syscall::Answer(text)) => self.answer(text, cut, &decoded, step),
             Ok(Syscall::Call(call)) => {
-                if turn.made.contains(&call) {
+                if turn.made.contains(&call) || turn.gives_back(&call) {
                     return self.answer_next(step);
                 }
                 self.push_output(PageKind::Call, &decoded, step);
@@ -610,6 +610,19 @@ impl Process {
             last_used_turn,
             words: Words::default(),
         }
+    }
+}
+
+impl Turn {
+    /// Whether a call hands a tool nothing but what it returned before. Small models do that
+    /// when they have all they need.
+    fn gives_back(&self, call: &Call) -> bool {
+        let Some(arguments) = call.arguments.as_object().filter(|arguments| !arguments.is_empty()) else {
+            return false;
+        };
+        let returned = self.calls.iter().filter(|report| report.tool == call.tool);
+        let mut values = returned.filter_map(|report| report.result.as_ref().ok());
+        values.any(|value| arguments.values().all(|argument| argument == value))
     }
 }
 
