@@ -31,14 +31,26 @@ pub fn find(question: &str, answer: &str, pages: &[&Page]) -> Vec<Citation> {
     for page in &found {
         open = open.without(&page.words);
     }
+    // What a page adds can only become less: what it added before is a bound, and pages whose
+    // bound is under the best need not be looked at again.
+    let others = pages.iter().filter(|page| !found.iter().any(|other| other.id == page.id));
+    let mut bounds: Vec<(usize, &Page)> =
+        others.map(|page| (open.shared(&page.words), *page)).filter(|(bound, _)| *bound > 0).collect();
+    bounds.sort_by(|a, b| b.0.cmp(&a.0).then(a.1.id.cmp(&b.1.id)));
     while found.len() < MAX_CITATIONS && !wanted.is_empty() {
-        let gain = |page: &Page| open.shared(&page.words) as f32 / wanted.len() as f32;
-        let others = pages.iter().filter(|page| !found.iter().any(|other| other.id == page.id));
-        let best = others
-            .map(|page| (gain(page), *page))
-            .max_by(|a, b| a.0.total_cmp(&b.0).then(b.1.id.cmp(&a.1.id)));
+        let mut best: Option<(usize, &Page)> = None;
+        for (bound, page) in bounds.iter().filter(|(_, page)| !found.iter().any(|other| other.id == page.id))
+        {
+            if best.is_some_and(|(most, _)| *bound < most) {
+                break;
+            }
+            let gain = open.shared(&page.words);
+            if best.is_none_or(|(most, other)| gain > most || (gain == most && page.id < other.id)) {
+                best = Some((gain, page));
+            }
+        }
         let Some((gain, page)) = best else { break };
-        if gain < if found.is_empty() { MIN_COVERAGE } else { MIN_GAIN } {
+        if (gain as f32 / wanted.len() as f32) < if found.is_empty() { MIN_COVERAGE } else { MIN_GAIN } {
             break;
         }
         open = open.without(&page.words);

@@ -286,6 +286,9 @@ pub enum BenchCmd {
         /// How many pages are in the table
         #[arg(long, default_value_t = 1_000)]
         pages: usize,
+        /// The window in tokens
+        #[arg(long, default_value_t = 32_768)]
+        window: u32,
     },
     /// Calling a tool
     Tools,

@@ -269,14 +269,16 @@ impl Process {
             if source.id.0 >= self.next_page || self.table.get(source.id).is_some() {
                 continue;
             }
-            if !searched && wanted.covered_by(&words(&source.content.text)) < MIN_SCORE {
-                continue;
-            }
             let tokens = source.content.count();
             if tokens > left {
                 continue;
             }
             let page = self.file_page(source, place, role);
+            // Its place and heading count too, as the reader of the window sees them.
+            let heading = page.content.text.lines().next().map(words).unwrap_or_default();
+            if !searched && wanted.covered_by(&page.words.with(&heading)) < MIN_SCORE {
+                continue;
+            }
             if self.admit(vec![page], step.config) {
                 left -= tokens;
                 useful += 1;

@@ -20,7 +20,7 @@ pub fn run(home: &Home, command: &BenchCmd) -> Result<u8, Failure> {
                 .map_err(|error| Failure::task(format!("no folder to work in: {error}")))?;
             lucid_disk::bench::run(*files, dir.path(), corpus).map_err(super::mount::failure)?
         }
-        BenchCmd::Kernel { pages } => kernel::run(*pages),
+        BenchCmd::Kernel { pages, window } => kernel::run(*pages, *window),
         BenchCmd::Tools => lucid_tools::bench::run().map_err(|error| Failure::task(error.to_string()))?,
         BenchCmd::Session { model, questions } => engine::turns(home, model.as_deref(), questions)?,
         BenchCmd::Engine { model } => engine::run(home, model.as_deref())?,

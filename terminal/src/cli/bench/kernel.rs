@@ -17,11 +17,12 @@ const TURNS: usize = 300;
 
 /// `step` with so many pages in the table: every step of ordinary turns with pages, calls
 /// left out because they do less.
-pub fn run(pages: usize) -> Value {
-    let mut rig = Rig::new(pages);
+pub fn run(pages: usize, window: TokenCount) -> Value {
+    let rig = Rig::new(pages, window);
     let mut micros: Vec<(&'static str, f64)> = Vec::new();
     for turn in 0..TURNS {
-        rig.turn(turn, &mut micros);
+        // Each on a copy, so that the table has as many pages in the last turn as in the first.
+        rig.clone().turn(turn, &mut micros);
     }
     let mut by_event = serde_json::Map::new();
     for name in ["input", "paged_in", "decoded"] {
@@ -33,6 +34,7 @@ pub fn run(pages: usize) -> Value {
     json!({
         "bench": "kernel step",
         "pages_in_table": table,
+        "window": window,
         "pages_resident": resident,
         "steps": micros.len(),
         "step_us": percentiles(micros.iter().map(|(_, us)| *us)),
@@ -40,7 +42,8 @@ pub fn run(pages: usize) -> Value {
     })
 }
 
-/// A kernel whose window holds as many pages as are asked for.
+/// A kernel whose table has as many pages as are asked for.
+#[derive(Clone)]
 struct Rig {
     kernel: Kernel,
     pid: Pid,
@@ -52,8 +55,7 @@ fn encoded(text: &str) -> Encoded {
 }
 
 impl Rig {
-    fn new(pages: usize) -> Self {
-        let n_ctx = TokenCount::try_from(pages * 260 + 8192).unwrap_or(TokenCount::MAX);
+    fn new(pages: usize, n_ctx: TokenCount) -> Self {
         let info = EngineInfo {
             engine: "none".into(),
             model: "none".into(),
