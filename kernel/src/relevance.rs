@@ -155,16 +155,45 @@ fn add_word(out: &mut Vec<u64>, raw: &str, numbers: bool) {
         }
         return;
     }
-    let lower = raw.to_lowercase();
-    let whole = lower.strip_suffix("'s").unwrap_or(&lower);
-    if STOP_WORDS.binary_search(&whole).is_ok() {
-        return;
+    let plain = raw.is_ascii() && !raw.bytes().any(|b| matches!(b, b'_' | b'.')) && !has_hump(raw);
+    if plain && raw.len() <= PLAIN_BYTES {
+        // Most words of most texts: nothing is allocated for them.
+        let mut buffer = [0; PLAIN_BYTES];
+        let lower = &mut buffer[..raw.len()];
+        lower.copy_from_slice(raw.as_bytes());
+        lower.make_ascii_lowercase();
+        if let Ok(lower) = std::str::from_utf8(lower) {
+            return add_plain(out, lower);
+        }
     }
-    if raw.is_ascii() && !raw.bytes().any(|b| matches!(b, b'_' | b'.')) && !has_hump(raw) {
-        return add_part(out, whole.trim_matches('\''), raw.len());
+    let lower = raw.to_lowercase();
+    if plain {
+        return add_plain(out, &lower);
+    }
+    if is_stop_word(lower.strip_suffix("'s").unwrap_or(&lower)) {
+        return;
     }
     for part in parts(raw) {
         add_part(out, part.to_lowercase().trim_matches('\''), raw.len());
+    }
+}
+
+/// Longer words are rare, in bytes.
+const PLAIN_BYTES: usize = 48;
+
+/// No stop word is longer, in bytes.
+const STOP_WORD_BYTES: usize = 6;
+
+fn is_stop_word(word: &str) -> bool {
+    word.len() <= STOP_WORD_BYTES && STOP_WORDS.binary_search(&word).is_ok()
+}
+
+/// A word of ASCII letters and digits in lower case.
+fn add_plain(out: &mut Vec<u64>, lower: &str) {
+    let whole = lower.strip_suffix("'s").unwrap_or(lower);
+    let part = whole.trim_matches('\'');
+    if !is_stop_word(whole) && (part.len() > 1 || lower.len() == 1) && !is_stop_word(part) {
+        out.push(hash(&stem(part)));
     }
 }
 
@@ -174,7 +203,7 @@ fn add_part(out: &mut Vec<u64>, part: &str, raw_len: usize) {
         for pair in chars.windows(2.min(chars.len())) {
             out.push(hash(&pair.iter().collect::<String>()));
         }
-    } else if (part.len() > 1 || raw_len == 1) && STOP_WORDS.binary_search(&part).is_err() {
+    } else if (part.len() > 1 || raw_len == 1) && !is_stop_word(part) {
         out.push(hash(&stem(part)));
     }
 }
@@ -214,6 +243,10 @@ fn stem(word: &str) -> Cow<'_, str> {
         let plural = word.len() == 4 && word.ends_with('s') && !word.ends_with("ss");
         return Cow::Borrowed(if plural { &word[..3] } else { word });
     }
+    // No ending ends in another letter.
+    if !matches!(word.as_bytes().last(), Some(b's' | b'n' | b'r' | b'g' | b'd' | b'e' | b'y')) {
+        return Cow::Borrowed(word);
+    }
     for (ending, keep) in [
         ("ations", ""),
         ("ation", ""),
@@ -243,4 +276,34 @@ fn stem(word: &str) -> Cow<'_, str> {
         }
     }
     Cow::Borrowed(word)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stop_words_are_sorted_and_short() {
+        assert!(STOP_WORDS.is_sorted());
+        assert!(STOP_WORDS.iter().all(|word| word.len() <= STOP_WORD_BYTES));
+    }
+
+    #[test]
+    fn forms_of_a_word_meet() {
+        for (one, other) in [
+            ("Calculating calculates", "calculate CALCULATED"),
+            ("max_tokens maxTokens", "max token"),
+            ("the rent's due", "rents due"),
+            ("ports", "port"),
+            ("queries", "query"),
+            ("x", "X"),
+        ] {
+            assert_eq!(words(one), words(other), "{one} / {other}");
+        }
+        assert!(words("what is it's the").is_empty());
+        assert_eq!(words("'quoted'"), words("quoted"));
+        assert_eq!(words("7411").len(), 1);
+        let long = "a".repeat(60);
+        assert_eq!(words(&long.to_uppercase()), words(&long));
+    }
 }
