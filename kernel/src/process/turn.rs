@@ -276,7 +276,8 @@ impl Process {
             let page = self.file_page(source, place, role);
             // Its place and heading count too, as the reader of the window sees them.
             let heading = page.content.text.lines().next().map(words).unwrap_or_default();
-            if !searched && wanted.covered_by(&page.words.with(&heading)) < MIN_SCORE {
+            let missing = wanted.without(&page.words).without(&heading);
+            if !searched && wanted.covered_without(&missing) < MIN_SCORE {
                 continue;
             }
             if self.admit(vec![page], step.config) {

@@ -38,7 +38,7 @@ pub fn run(home: &Home, args: &RunArgs) -> Result<u8, Failure> {
     };
     let machine = open(home, &wanted)?;
     let ready = wait_ready(&machine, &cancel);
-    let result = ready.map(|()| {
+    let result = ready.map(|_session| {
         let mut runner = Runner { machine: &machine, cancel: &cancel, denied: false };
         let report = script::run(&script, bindings, &mut runner, &mut |progress| {
             if !args.json {

@@ -73,11 +73,11 @@ pub fn open(home: &Home, wanted: &Wanted) -> Result<Machine, Failure> {
     }))
 }
 
-/// Waits until a machine's model is loaded, showing how far it is.
+/// Waits until a machine's model is loaded, showing how far it is. Gives the session's name.
 ///
 /// # Errors
 /// When it cannot be loaded, or was cancelled.
-pub fn wait_ready(machine: &Machine, cancel: &CancelFlag) -> Result<(), Failure> {
+pub fn wait_ready(machine: &Machine, cancel: &CancelFlag) -> Result<String, Failure> {
     let mut progress = LoadProgress::new();
     let outcome = loop {
         if cancel.is_cancelled() {
@@ -85,7 +85,7 @@ pub fn wait_ready(machine: &Machine, cancel: &CancelFlag) -> Result<(), Failure>
         }
         match machine.notices.recv_timeout(TICK) {
             Ok(Notice::Loading { what, part }) => progress.show(&what, part),
-            Ok(Notice::Ready { .. }) => break Ok(()),
+            Ok(Notice::Ready { session, .. }) => break Ok(session),
             Ok(Notice::Dead { message, code }) => break Err(Failure::new(code, message)),
             Ok(_) | Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => {

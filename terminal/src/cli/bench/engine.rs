@@ -63,7 +63,7 @@ pub fn turns(home: &Home, wanted: Option<&str>, questions: &[String]) -> Result<
     let wanted =
         session::Wanted { model: wanted.map(str::to_owned), tools: true, ..session::Wanted::default() };
     let machine = session::open(home, &wanted)?;
-    let asked = session::wait_ready(&machine, &cancel).and_then(|()| {
+    let asked = session::wait_ready(&machine, &cancel).and_then(|name| {
         for question in questions {
             let report = session::turn(&machine, question, TurnOptions::default(), &cancel)?;
             match report.end {
@@ -72,14 +72,12 @@ pub fn turns(home: &Home, wanted: Option<&str>, questions: &[String]) -> Result<
                 TurnEnd::Failed(fault) => return Err(Failure::task(fault.message)),
             }
         }
-        Ok(())
+        Ok(name)
     });
     machine.stop();
-    asked?;
+    let name = asked?;
     let unreadable = |error: lucid_kernel::port::JournalError| Failure::config(error.to_string());
     let journal = session::open_journal(home)?;
-    let last = journal.sessions().map_err(unreadable)?.into_iter().next();
-    let name = last.map(|info| info.session).unwrap_or_default();
     let events = journal.load(&name).map_err(unreadable)?;
     let decodes: Vec<Usage> = events
         .iter()
