@@ -28,7 +28,7 @@ impl Default for Limits {
             files_max: 2_000_000,
             threads: 0,
             writer_memory_bytes: 64_000_000,
-            commit_interval_ms: 5_000,
+            commit_interval_ms: 10_000,
             commit_bytes: 256 << 20,
             verify_bytes_max: 256 << 20,
             query_terms_max: 32,

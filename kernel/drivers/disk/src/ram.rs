@@ -13,7 +13,7 @@ use lucid_kernel::port::{CancelFlag, Disk, DiskError, Hit, Mount, MountOptions, 
 
 use crate::cut::{self, Kind};
 use crate::decode::Decoded;
-use crate::index::{file_stem, opening};
+use crate::index::weighted;
 use crate::limits::Limits;
 use crate::root;
 use crate::scan::{self, CutFile, Done, Entry, Key, Order, Store, Table};
@@ -215,7 +215,6 @@ fn pages_of(root: &str, file: &CutFile) -> Vec<RamPage> {
     let text = &file.decoded.text;
     let mut words = Words::default();
     let path = if root.is_empty() { file.name.clone() } else { root::join(root, &file.name) };
-    let stem = file_stem(&file.name);
     let mut pages = Vec::new();
     for page in &file.cut.pages {
         let body = &text[page.bytes.clone()];
@@ -225,8 +224,7 @@ fn pages_of(root: &str, file: &CutFile) -> Vec<RamPage> {
         let offsets = file.decoded.file_offsets(&[page.bytes.start, page.bytes.end]);
         let heading = file.cut.heading(page).to_owned();
         let mut terms = Vec::new();
-        let opening = opening(stem, pages.is_empty());
-        for part in [&file.name, stem, opening, opening, &heading, body] {
+        for part in weighted(&file.name, &heading, body, pages.is_empty()) {
             terms.extend(words.terms(part));
         }
         let range = FileRange { path: path.clone(), lines: page.lines, bytes: (offsets[0], offsets[1]) };

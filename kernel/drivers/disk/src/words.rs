@@ -11,7 +11,6 @@ use std::sync::OnceLock;
 
 use tantivy::tokenizer::{
     AsciiFoldingFilter, Language, LowerCaser, RawTokenizer, Stemmer, TextAnalyzer, Token, TokenStream,
-    Tokenizer,
 };
 
 /// Terms are cut to this length, in bytes.
@@ -23,7 +22,7 @@ const PARTS_MAX: usize = 24;
 /// Words longer than this are not reduced, in bytes.
 const STEM_BYTES_MAX: usize = 23;
 /// How many stems are remembered; a power of two.
-const STEMS: usize = 1 << 13;
+const STEMS: usize = 1 << 14;
 
 /// Words that say little; they are left out of a query that has others.
 const STOP_WORDS: &str = "a about above after again all also am an and any are as at be because been before being \
@@ -34,35 +33,36 @@ theirs them then there these they this those through to too under until up us ve
 where which while who whom why will with would you your yours tell get gets give gives got kept like long made \
 make makes many may mean means much must need needs often put say says shall use used uses using want wants";
 
-/// What a character is, as far as words go.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Class {
-    Other,
-    Lower,
-    Upper,
-    Digit,
-    Underscore,
-    Beyond,
+/// What a byte is, as far as words go; what several are together is one `|` a byte.
+mod class {
+    /// Between words.
+    pub(super) const OTHER: u8 = 0;
+    pub(super) const LOWER: u8 = 1;
+    pub(super) const UPPER: u8 = 2;
+    pub(super) const DIGIT: u8 = 4;
+    pub(super) const UNDERSCORE: u8 = 8;
+    /// Part of a character beyond ASCII.
+    pub(super) const BEYOND: u8 = 16;
 }
 
-const CLASSES: [Class; 256] = {
-    let mut classes = [Class::Other; 256];
+const CLASSES: [u8; 256] = {
+    let mut classes = [class::OTHER; 256];
     let mut byte = 0;
     while byte < 256 {
         classes[byte] = match byte as u8 {
-            b'a'..=b'z' => Class::Lower,
-            b'A'..=b'Z' => Class::Upper,
-            b'0'..=b'9' => Class::Digit,
-            b'_' => Class::Underscore,
-            0x80.. => Class::Beyond,
-            _ => Class::Other,
+            b'a'..=b'z' => class::LOWER,
+            b'A'..=b'Z' => class::UPPER,
+            b'0'..=b'9' => class::DIGIT,
+            b'_' => class::UNDERSCORE,
+            0x80.. => class::BEYOND,
+            _ => class::OTHER,
         };
         byte += 1;
     }
     classes
 };
 
-fn class(byte: u8) -> Class {
+fn class_of(byte: u8) -> u8 {
     CLASSES[usize::from(byte)]
 }
 
@@ -87,19 +87,18 @@ impl Words {
     pub(crate) fn each(&mut self, text: &str, sink: &mut dyn FnMut(&Token)) {
         let bytes = text.as_bytes();
         let mut at = 0;
-        while at < bytes.len() {
-            match class(bytes[at]) {
-                Class::Other => at += 1,
-                Class::Beyond => at = self.beyond_ascii(text, at, sink),
-                _ => {
-                    let (end, shape) = scan(bytes, at);
-                    if end < bytes.len() && class(bytes[end]) == Class::Beyond {
-                        at = self.beyond_ascii(text, at, sink);
-                    } else {
-                        self.ascii_word(&text[at..end], shape, sink);
-                        at = end;
-                    }
-                }
+        while let Some(&byte) = bytes.get(at) {
+            let first = class_of(byte);
+            if first == class::OTHER {
+                at += 1;
+                continue;
+            }
+            let (end, classes) = run(bytes, at);
+            if classes & class::BEYOND == 0 {
+                self.ascii_word(text, at..end, classes, sink);
+                at = end;
+            } else {
+                at = self.beyond_ascii(text, at, sink);
             }
         }
     }
@@ -111,48 +110,53 @@ impl Words {
         terms
     }
 
-    fn ascii_word(&mut self, word: &str, shape: Shape, sink: &mut dyn FnMut(&Token)) {
-        if shape.is_plain() {
-            self.plain(word, !shape.digits, sink);
-        } else if word.len() <= NAME_BYTES_MAX {
-            self.name(word, sink);
+    fn ascii_word(&mut self, text: &str, at: Range<usize>, classes: u8, sink: &mut dyn FnMut(&Token)) {
+        if has_parts(&text.as_bytes()[at.clone()], classes) {
+            if at.len() <= NAME_BYTES_MAX {
+                self.name(text, at, sink);
+            } else {
+                self.emit(&text[at], sink);
+            }
         } else {
-            self.emit(word.bytes().take(TERM_BYTES_MAX), sink);
+            self.plain(text, at, classes & class::DIGIT == 0, sink);
         }
     }
 
     /// A word without parts.
-    fn plain(&mut self, word: &str, reduce: bool, sink: &mut dyn FnMut(&Token)) {
-        if reduce && word.len() <= STEM_BYTES_MAX {
+    fn plain(&mut self, text: &str, at: Range<usize>, reduce: bool, sink: &mut dyn FnMut(&Token)) {
+        if reduce && at.len() <= STEM_BYTES_MAX {
             self.token.text.clear();
-            self.stems.push(word, &mut self.token.text);
+            self.stems.push(text, at, &mut self.token.text);
             sink(&self.token);
         } else {
-            self.emit(word.bytes().take(TERM_BYTES_MAX), sink);
+            self.emit(&text[at], sink);
         }
     }
 
     /// A word with underscores or capitals inside: its parts, then the whole.
-    fn name(&mut self, word: &str, sink: &mut dyn FnMut(&Token)) {
+    fn name(&mut self, text: &str, word: Range<usize>, sink: &mut dyn FnMut(&Token)) {
         let mut parts = 0;
-        let mut at = 0;
-        while let Some(range) = next_part(word.as_bytes(), at) {
-            at = range.end;
-            let part = &word[range];
+        let mut at = word.start;
+        while let Some(part) = next_part(&text.as_bytes()[..word.end], at) {
+            at = part.end;
             if parts < PARTS_MAX {
-                let digits = part.bytes().any(|byte| byte.is_ascii_digit());
-                self.plain(part, !digits, sink);
+                let digits = text.as_bytes()[part.clone()].iter().any(u8::is_ascii_digit);
+                self.plain(text, part, !digits, sink);
             }
             parts += 1;
         }
         if parts > 1 {
-            self.emit(word.bytes().filter(|byte| *byte != b'_').take(TERM_BYTES_MAX), sink);
+            self.token.text.clear();
+            let whole = text.as_bytes()[word].iter().filter(|byte| **byte != b'_').take(TERM_BYTES_MAX);
+            self.token.text.extend(whole.map(|byte| char::from(byte.to_ascii_lowercase())));
+            sink(&self.token);
         }
     }
 
-    fn emit(&mut self, ascii: impl Iterator<Item = u8>, sink: &mut dyn FnMut(&Token)) {
+    fn emit(&mut self, ascii: &str, sink: &mut dyn FnMut(&Token)) {
         self.token.text.clear();
-        self.token.text.extend(ascii.map(|byte| char::from(byte.to_ascii_lowercase())));
+        self.token.text.push_str(&ascii[..ascii.len().min(TERM_BYTES_MAX)]);
+        self.token.text.make_ascii_lowercase();
         sink(&self.token);
     }
 
@@ -201,53 +205,53 @@ impl Words {
     }
 }
 
-/// What a run of letters, digits and underscores is made of.
-#[derive(Clone, Copy, Default)]
-struct Shape {
-    digits: bool,
-    underscores: bool,
-    /// A capital after a small letter or a digit, or a small letter after two capitals.
-    capitals_inside: bool,
-}
-
-impl Shape {
-    fn is_plain(self) -> bool {
-        !self.underscores && !self.capitals_inside
-    }
-}
-
-/// Where the run that begins at `at` ends, and its shape.
-fn scan(bytes: &[u8], at: usize) -> (usize, Shape) {
-    let mut shape = Shape::default();
+/// Where the word that begins at `at` ends, and the classes of its bytes. At a byte beyond ASCII
+/// it ends behind it.
+fn run(bytes: &[u8], at: usize) -> (usize, u8) {
+    let mut classes = class::OTHER;
     let mut end = at;
-    let (mut previous, mut before) = (Class::Other, Class::Other);
     while let Some(&byte) = bytes.get(end) {
-        let this = class(byte);
-        match this {
-            Class::Other | Class::Beyond => break,
-            Class::Digit => shape.digits = true,
-            Class::Underscore => shape.underscores = true,
-            Class::Upper => shape.capitals_inside |= matches!(previous, Class::Lower | Class::Digit),
-            Class::Lower => shape.capitals_inside |= previous == Class::Upper && before == Class::Upper,
+        let class = class_of(byte);
+        if class == class::OTHER {
+            break;
         }
-        (before, previous) = (previous, this);
+        classes |= class;
         end += 1;
+        if class == class::BEYOND {
+            break;
+        }
     }
-    (end, shape)
+    (end, classes)
+}
+
+/// Whether a word has underscores, a capital after a small letter or a digit, or a small letter
+/// after two capitals.
+fn has_parts(word: &[u8], classes: u8) -> bool {
+    use class::{DIGIT, LOWER, UNDERSCORE, UPPER};
+    if classes & UNDERSCORE != 0 {
+        return true;
+    }
+    if classes & UPPER == 0 || classes & (LOWER | DIGIT) == 0 {
+        return false;
+    }
+    let is = |byte: u8, class: u8| class_of(byte) & class != 0;
+    word.windows(2).any(|pair| is(pair[0], LOWER | DIGIT) && is(pair[1], UPPER))
+        || word.windows(3).any(|three| is(three[0], UPPER) && is(three[1], UPPER) && is(three[2], LOWER))
 }
 
 /// The next part of a name from `at` on: `HTTPServer_new` has `HTTP`, `Server`, `new`.
 fn next_part(name: &[u8], at: usize) -> Option<Range<usize>> {
+    use class::{DIGIT, LOWER, OTHER, UNDERSCORE, UPPER};
     let start = at + name[at..].iter().position(|byte| *byte != b'_')?;
-    let class_at = |at: usize| name.get(at).map_or(Class::Other, |byte| class(*byte));
+    let class_at = |at: usize| name.get(at).map_or(OTHER, |byte| class_of(*byte));
     let mut end = start + 1;
     while end < name.len() {
-        let next_is_lower = class_at(end + 1) == Class::Lower;
-        let is_plural = name.get(end + 1) == Some(&b's') && class_at(end + 2) != Class::Lower;
+        let next_is_lower = class_at(end + 1) == LOWER;
+        let is_plural = name.get(end + 1) == Some(&b's') && class_at(end + 2) != LOWER;
         match (class_at(end - 1), class_at(end)) {
-            (_, Class::Underscore) => break,
-            (Class::Lower | Class::Digit, Class::Upper) => break,
-            (Class::Upper, Class::Upper) if next_is_lower && !is_plural => break,
+            (_, UNDERSCORE) => break,
+            (LOWER | DIGIT, UPPER) => break,
+            (UPPER, UPPER) if next_is_lower && !is_plural => break,
             _ => end += 1,
         }
     }
@@ -276,18 +280,40 @@ struct Stems {
     folding: TextAnalyzer,
 }
 
-/// A word and its stem, both at most [`STEM_BYTES_MAX`] bytes, in lower case.
+/// A word of at most [`STEM_BYTES_MAX`] letters in lower case, and its stem: how much of the
+/// word it keeps, and what stands behind that. Half a cache line.
 #[derive(Clone, Copy, Default)]
 struct Known {
     word: Key,
-    stem: [u8; STEM_BYTES_MAX + 1],
-    stem_bytes: u8,
-    /// Whether the stem is how the word begins: it can be taken from there.
-    is_prefix: bool,
+    kept: u8,
+    tail_bytes: u8,
+    tail: [u8; TAIL_BYTES_MAX],
 }
+
+/// A stem that ends in more letters than this that its word has not is not remembered; the
+/// stemmer puts two at most.
+const TAIL_BYTES_MAX: usize = 6;
 
 /// The letters of a word in lower case, eight a number, zeros behind them.
 type Key = [u64; 3];
+
+/// Bytes of a key.
+const KEY_BYTES: usize = STEM_BYTES_MAX + 1;
+
+/// Which bits of a key a word of so many bytes has.
+const MASKS: [Key; KEY_BYTES] = {
+    let mut masks = [[0; 3]; KEY_BYTES];
+    let mut bytes = 0;
+    while bytes < KEY_BYTES {
+        let mut at = 0;
+        while at < bytes {
+            masks[bytes][at / 8] |= 0xFF << (at % 8 * 8);
+            at += 1;
+        }
+        bytes += 1;
+    }
+    masks
+};
 
 impl Default for Stems {
     fn default() -> Self {
@@ -302,26 +328,37 @@ impl Default for Stems {
 }
 
 impl Stems {
-    /// Appends the stem of an ASCII word of at most [`STEM_BYTES_MAX`] letters, in any case.
-    fn push(&mut self, word: &str, out: &mut String) {
-        let (key, is_lower) = key_of(word);
-        let slot = &mut self.known[slot(&key)];
-        if slot.word != key {
+    /// Appends the stem of the ASCII word that the text has there, of at most
+    /// [`STEM_BYTES_MAX`] letters, in any case.
+    fn push(&mut self, text: &str, at: Range<usize>, out: &mut String) {
+        let word = &text[at.clone()];
+        let (key, is_lower) = key_of(text.as_bytes(), at);
+        let slot = slot(&key);
+        if self.known[slot].word != key {
             let lower = word.to_ascii_lowercase();
-            let mut stream = self.english.token_stream(&lower);
-            let stem = stream.next().map_or(lower.as_str(), |token| token.text.as_str());
-            let stem = if stem.is_empty() || stem.len() > STEM_BYTES_MAX { &lower } else { stem };
-            slot.word = key;
-            slot.stem_bytes = stem.len() as u8;
-            slot.is_prefix = lower.starts_with(stem);
-            slot.stem[..stem.len()].copy_from_slice(stem.as_bytes());
+            let stem = self.stem(&lower);
+            match Known::of(key, &lower, &stem) {
+                Some(known) => self.known[slot] = known,
+                None => return out.push_str(&stem),
+            }
         }
-        let length = usize::from(slot.stem_bytes);
-        if slot.is_prefix && is_lower {
-            out.push_str(&word[..length]);
-        } else {
-            out.push_str(std::str::from_utf8(&slot.stem[..length]).unwrap_or_default());
+        let known = &self.known[slot];
+        let start = out.len();
+        out.push_str(&word[..usize::from(known.kept)]);
+        if !is_lower {
+            out[start..].make_ascii_lowercase();
         }
+        if known.tail_bytes > 0 {
+            let tail = &known.tail[..usize::from(known.tail_bytes)];
+            out.push_str(std::str::from_utf8(tail).unwrap_or_default());
+        }
+    }
+
+    /// The stem of a word in lower case, never empty.
+    fn stem(&mut self, lower: &str) -> String {
+        let mut stream = self.english.token_stream(lower);
+        let stem = stream.next().map(|token| token.text.as_str()).filter(|stem| !stem.is_empty());
+        stem.unwrap_or(lower).to_owned()
     }
 
     /// Lower-cases, folds and reduces a word of any script.
@@ -334,16 +371,33 @@ impl Stems {
     }
 }
 
-/// The key of a word of ASCII letters, and whether it is in lower case already.
-fn key_of(word: &str) -> (Key, bool) {
+impl Known {
+    /// None when the stem is not of the form that is remembered.
+    fn of(word: Key, lower: &str, stem: &str) -> Option<Self> {
+        let kept = lower.bytes().zip(stem.bytes()).take_while(|(a, b)| a == b).count();
+        let rest =
+            stem.as_bytes().get(kept..).filter(|rest| rest.len() <= TAIL_BYTES_MAX && stem.is_ascii())?;
+        let mut tail = [0; TAIL_BYTES_MAX];
+        tail[..rest.len()].copy_from_slice(rest);
+        Some(Self { word, kept: kept as u8, tail_bytes: rest.len() as u8, tail })
+    }
+}
+
+/// The key of the word of ASCII letters that a text has there, and whether it is in lower case
+/// already.
+fn key_of(text: &[u8], at: Range<usize>) -> (Key, bool) {
     /// The bit that every letter has, and the one that only small letters have.
     const LETTER: u64 = 0x4040_4040_4040_4040;
-    let mut bytes = [0_u8; STEM_BYTES_MAX + 1];
-    bytes[..word.len()].copy_from_slice(word.as_bytes());
+    let mut copy = [0; KEY_BYTES];
+    // What follows the word is read too, where there is enough, and masked out.
+    let bytes = text[at.start..].first_chunk().unwrap_or_else(|| {
+        copy[..at.len()].copy_from_slice(&text[at.clone()]);
+        &copy
+    });
     let mut key = Key::default();
     let mut is_lower = true;
-    for (number, part) in key.iter_mut().zip(bytes.as_chunks::<8>().0) {
-        let raw = u64::from_le_bytes(*part);
+    for ((number, part), mask) in key.iter_mut().zip(bytes.as_chunks::<8>().0).zip(MASKS[at.len()]) {
+        let raw = u64::from_le_bytes(*part) & mask;
         *number = raw | ((raw & LETTER) >> 1);
         is_lower &= *number == raw;
     }
@@ -357,18 +411,20 @@ fn slot(key: &Key) -> usize {
     (hash >> 40) as usize & (STEMS - 1)
 }
 
-impl Tokenizer for Words {
-    type TokenStream<'a> = Stream<'a>;
+/// A stream goes through this many texts.
+pub(crate) const TEXTS: usize = 6;
 
-    fn token_stream<'a>(&'a mut self, text: &'a str) -> Stream<'a> {
-        Stream { words: self, text, ahead: None, current: Token::default() }
+impl Words {
+    /// The terms of these texts, one after another, as tantivy takes them.
+    pub(crate) fn stream<'a>(&'a mut self, texts: [&'a str; TEXTS]) -> Stream<'a> {
+        Stream { words: self, texts, ahead: None, current: Token::default() }
     }
 }
 
-/// The terms of one text, as tantivy takes them.
+/// The terms of some texts, as tantivy takes them.
 pub(crate) struct Stream<'a> {
     words: &'a mut Words,
-    text: &'a str,
+    texts: [&'a str; TEXTS],
     /// The terms not yet given, last first, once someone asks for them one by one.
     ahead: Option<Vec<String>>,
     current: Token,
@@ -377,7 +433,7 @@ pub(crate) struct Stream<'a> {
 impl TokenStream for Stream<'_> {
     fn advance(&mut self) -> bool {
         let ahead = self.ahead.get_or_insert_with(|| {
-            let mut terms = self.words.terms(self.text);
+            let mut terms: Vec<String> = self.texts.iter().flat_map(|text| self.words.terms(text)).collect();
             terms.reverse();
             terms
         });
@@ -400,7 +456,9 @@ impl TokenStream for Stream<'_> {
 
     /// What indexing uses: no term is allocated.
     fn process(&mut self, sink: &mut dyn FnMut(&Token)) {
-        self.words.each(self.text, sink);
+        for text in self.texts {
+            self.words.each(text, sink);
+        }
     }
 }
 
@@ -486,7 +544,7 @@ mod tests {
         fn one_by_one_is_the_same(text in "(\\PC|[a-zA-Z_ ]){0,200}") {
             let mut words = Words::default();
             let mut one_by_one = Vec::new();
-            let mut stream = words.token_stream(&text);
+            let mut stream = words.stream(["", &text, "", "", "", ""]);
             while stream.advance() {
                 one_by_one.push(stream.token().text.clone());
             }

@@ -224,15 +224,21 @@ fn begins_with_word(trimmed: &str, family: Family) -> bool {
     let (words, modifiers) = (family.words(), family.modifiers());
     for token in trimmed.split([' ', '\t']).take(MODIFIERS_MAX) {
         let word = token.split(['(', '<', '{', ':']).next().unwrap_or(token);
-        if words.contains(&word) {
+        if is_among(word, words) {
             // `class` alone, or `type = 3`, names nothing.
             return trimmed.len() > token.len();
         }
-        if !modifiers.contains(&word) {
+        if !is_among(word, modifiers) {
             return false;
         }
     }
     false
+}
+
+/// Whether the list has the word. It seldom has, and the first letter mostly tells.
+fn is_among(word: &str, list: &[&str]) -> bool {
+    let first = word.as_bytes().first();
+    list.iter().any(|other| other.as_bytes().first() == first && *other == word)
 }
 
 /// `int main(int argc, char **argv) {`, and not a call, a prototype or a macro's use.

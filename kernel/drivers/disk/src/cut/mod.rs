@@ -176,11 +176,11 @@ fn nearness(bytes: usize) -> usize {
 
 /// The lines of a text: start, content without the line end.
 fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    let ends = memchr::memchr_iter(b'\n', text.as_bytes()).map(|at| at + 1).chain([text.len()]);
     let mut start = 0;
-    text.split_inclusive('\n').map(move |line| {
-        let at = start;
-        start += line.len();
-        (at, line.trim_end_matches(['\n', '\r']))
+    ends.filter_map(move |end| {
+        let line = std::mem::replace(&mut start, end)..end;
+        (!line.is_empty()).then(|| (line.start, text[line].trim_end_matches(['\n', '\r'])))
     })
 }
 

@@ -33,7 +33,7 @@ use tantivy::schema::Term;
 use self::gate::Gate;
 use self::lock::WriterLock;
 use self::reader::{Opened, Totals};
-pub(crate) use self::schema::{file_stem, opening};
+pub(crate) use self::schema::weighted;
 use self::state::State;
 use self::writer::Writer;
 use crate::limits::Limits;

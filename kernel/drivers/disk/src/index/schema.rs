@@ -1,11 +1,15 @@
-//! What a page looks like inside tantivy: one field of terms, one number that names its file,
-//! and one stored record.
+//! What a page looks like inside tantivy: one record, indexed and stored, and one number that
+//! names its file.
 //!
 //! Path, headings and text share one field of terms, the file's name counted twice, on its first
 //! page four times, because what opens a file says what it is about; and a heading once more than
-//! it stands in the text. This is BM25F with whole-number weights (Robertson and Zaragoza, "The Probabilistic
-//! Relevance Framework", 2009, section 3.4), at the price of searching one field.
+//! it stands in the text. This is BM25F with whole-number weights (Robertson and Zaragoza, "The
+//! Probabilistic Relevance Framework", 2009, section 3.4), at the price of searching one field.
+//!
+//! The tokenizer finds these parts in the record itself: tantivy copies every value of a document
+//! once more, so that a page that is one value costs half of what its parts and a record would.
 
+use std::fmt::Write as _;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -18,24 +22,23 @@ use tantivy::schema::{
     Document, Field, IndexRecordOption, NumericOptions, OwnedValue, Schema, TextFieldIndexing, TextOptions,
     Value,
 };
-use tantivy::tokenizer::TextAnalyzer;
-use tantivy::{Index, IndexSettings};
+use tantivy::tokenizer::{TextAnalyzer, Tokenizer};
+use tantivy::{Index, IndexSettings, TantivyDocument};
 
 use crate::index::gate::Permit;
 use crate::root;
 use crate::scan::CutFile;
-use crate::words::Words;
+use crate::words::{self, TEXTS, Words};
 
 /// The name of our tokenizer in the schema. It changes when the terms do.
-const TOKENIZER: &str = "lucid-words-2";
+const TOKENIZER: &str = "lucid-page-1";
 
-const TERMS: Field = Field::from_field_id(0);
+const RECORD: Field = Field::from_field_id(0);
 const FILE: Field = Field::from_field_id(1);
-const RECORD: Field = Field::from_field_id(2);
 
 /// The field of terms.
 pub(crate) const fn terms_field() -> Field {
-    TERMS
+    RECORD
 }
 
 /// The field that names the file.
@@ -50,9 +53,8 @@ pub(crate) fn schema() -> Schema {
         .set_tokenizer(TOKENIZER)
         .set_index_option(IndexRecordOption::WithFreqs)
         .set_fieldnorms(true);
-    builder.add_text_field("terms", TextOptions::default().set_indexing_options(indexing));
+    builder.add_text_field("page", TextOptions::default().set_indexing_options(indexing).set_stored());
     builder.add_u64_field("file", NumericOptions::default().set_indexed());
-    builder.add_text_field("record", TextOptions::default().set_stored());
     builder.build()
 }
 
@@ -64,21 +66,78 @@ pub(crate) fn settings() -> IndexSettings {
 
 /// Makes our tokenizer known to an index.
 pub(crate) fn register(index: &Index) {
-    index.tokenizers().register(TOKENIZER, TextAnalyzer::from(Words::default()));
+    index.tokenizers().register(TOKENIZER, TextAnalyzer::from(PageWords::default()));
+}
+
+/// The texts whose terms make a page findable, each as often as it counts.
+pub(crate) fn weighted<'a>(name: &'a str, heading: &'a str, text: &'a str, opens: bool) -> [&'a str; TEXTS] {
+    let stem = file_stem(name);
+    let opening = if opens { stem } else { "" };
+    [name, stem, opening, opening, heading, text]
+}
+
+/// The terms of a record.
+#[derive(Clone, Default)]
+struct PageWords(Words);
+
+impl Tokenizer for PageWords {
+    type TokenStream<'a> = words::Stream<'a>;
+
+    fn token_stream<'a>(&'a mut self, record: &'a str) -> words::Stream<'a> {
+        let texts = match Parts::of(record) {
+            Some(parts) => weighted(parts.name, parts.heading, parts.text, parts.opens),
+            // Not one of ours; its words are those that it has.
+            None => [record, "", "", "", "", ""],
+        };
+        self.0.stream(texts)
+    }
+}
+
+/// A record taken apart. It is one line of numbers, then name, heading and text without anything
+/// between them.
+struct Parts<'a> {
+    lines: (u32, u32),
+    bytes: (u64, u64),
+    /// Whether the page opens its file.
+    opens: bool,
+    name: &'a str,
+    heading: &'a str,
+    text: &'a str,
+}
+
+impl<'a> Parts<'a> {
+    /// None when it is no record.
+    fn of(record: &'a str) -> Option<Self> {
+        let (head, rest) = record.split_once('\n')?;
+        let mut numbers = head.split(' ').map(str::parse::<u64>);
+        let mut next = || numbers.next()?.ok();
+        let lines = (u32::try_from(next()?).ok()?, u32::try_from(next()?).ok()?);
+        let bytes = (next()?, next()?);
+        let opens = next()? == 1;
+        let name_bytes = usize::try_from(next()?).ok()?;
+        let heading_bytes = usize::try_from(next()?).ok()?;
+        let (name, rest) = rest.split_at_checked(name_bytes)?;
+        let (heading, text) = rest.split_at_checked(heading_bytes)?;
+        Some(Self { lines, bytes, opens, name, heading, text })
+    }
+
+    fn push(&self, records: &mut String) {
+        let Self { lines: (first, last), bytes: (start, end), name, heading, text, .. } = self;
+        let opens = u8::from(self.opens);
+        // Writing to a string cannot fail.
+        let _ = writeln!(records, "{first} {last} {start} {end} {opens} {} {}", name.len(), heading.len());
+        for part in [name, heading, text] {
+            records.push_str(part);
+        }
+    }
 }
 
 /// The pages of one file, ready to be indexed: records one after another.
 pub(crate) struct Packed {
     records: String,
-    pages: Vec<Place>,
+    /// Where each record ends.
+    ends: Vec<usize>,
     _permit: Permit,
-}
-
-/// Where the parts of a page's record are.
-struct Place {
-    name: Range<usize>,
-    heading: Range<usize>,
-    text: Range<usize>,
 }
 
 /// Packs a file's pages. Pages of white space alone are left out: nothing can be found in them.
@@ -89,40 +148,33 @@ pub(crate) fn pack(file: &CutFile, permit: impl FnOnce(usize) -> Permit) -> Pack
     let places: Vec<usize> = pages.iter().flat_map(|page| [page.bytes.start, page.bytes.end]).collect();
     let offsets = file.decoded.file_offsets(&places);
     let mut records = String::with_capacity(text.len() + pages.len() * (file.name.len() + 64));
-    let mut packed = Vec::with_capacity(pages.len());
+    let mut ends = Vec::with_capacity(pages.len());
     for (page, bytes) in pages.iter().zip(offsets.chunks_exact(2)) {
-        let heading = file.cut.heading(page);
-        let start = records.len();
-        let (first, last) = page.lines;
-        let head =
-            format!("{first} {last} {} {} {} {}\n", bytes[0], bytes[1], file.name.len(), heading.len());
-        records.push_str(&head);
-        let name = push(&mut records, &file.name);
-        let heading = push(&mut records, heading);
-        let text = push(&mut records, &text[page.bytes.clone()]);
-        debug_assert_eq!(start + head.len(), name.start);
-        packed.push(Place { name, heading, text });
+        let parts = Parts {
+            lines: page.lines,
+            bytes: (bytes[0], bytes[1]),
+            opens: ends.is_empty(),
+            name: &file.name,
+            heading: file.cut.heading(page),
+            text: &text[page.bytes.clone()],
+        };
+        parts.push(&mut records);
+        ends.push(records.len());
     }
     let permit = permit(records.len());
-    Packed { records, pages: packed, _permit: permit }
-}
-
-fn push(records: &mut String, part: &str) -> Range<usize> {
-    let start = records.len();
-    records.push_str(part);
-    start..records.len()
+    Packed { records, ends, _permit: permit }
 }
 
 impl Packed {
     /// How many pages there are.
     pub(crate) fn len(&self) -> usize {
-        self.pages.len()
+        self.ends.len()
     }
 
     /// One document a page.
     pub(crate) fn into_pages(self, file: u64) -> impl ExactSizeIterator<Item = PageDoc> {
         let packed = Arc::new(self);
-        (0..packed.pages.len()).map(move |page| PageDoc { packed: Arc::clone(&packed), page, file })
+        (0..packed.len()).map(move |page| PageDoc { packed: Arc::clone(&packed), page, file })
     }
 }
 
@@ -134,12 +186,9 @@ pub(crate) struct PageDoc {
 }
 
 impl PageDoc {
-    fn record(&self) -> Range<usize> {
-        let start = match self.page {
-            0 => 0,
-            page => self.packed.pages[page - 1].text.end,
-        };
-        start..self.packed.pages[self.page].text.end
+    fn record(&self) -> &str {
+        let start = self.page.checked_sub(1).map_or(0, |before| self.packed.ends[before]);
+        &self.packed.records[start..self.packed.ends[self.page]]
     }
 }
 
@@ -164,26 +213,17 @@ impl<'a> Value<'a> for PageValue<'a> {
 
 impl Document for PageDoc {
     type Value<'a> = PageValue<'a>;
-    type FieldsValuesIter<'a> = std::array::IntoIter<(Field, PageValue<'a>), 8>;
+    type FieldsValuesIter<'a> = std::array::IntoIter<(Field, PageValue<'a>), 2>;
 
     fn iter_fields_and_values(&self) -> Self::FieldsValuesIter<'_> {
-        let records = self.packed.records.as_str();
-        let place = &self.packed.pages[self.page];
-        let name = &records[place.name.clone()];
-        let stem = file_stem(name);
-        let heading = &records[place.heading.clone()];
-        let opening = opening(stem, self.page == 0);
-        [
-            (TERMS, PageValue::Text(name)),
-            (TERMS, PageValue::Text(stem)),
-            (TERMS, PageValue::Text(opening)),
-            (TERMS, PageValue::Text(opening)),
-            (TERMS, PageValue::Text(heading)),
-            (TERMS, PageValue::Text(&records[place.text.clone()])),
-            (FILE, PageValue::Number(self.file)),
-            (RECORD, PageValue::Text(&records[self.record()])),
-        ]
-        .into_iter()
+        [(RECORD, PageValue::Text(self.record())), (FILE, PageValue::Number(self.file))].into_iter()
+    }
+
+    fn into_tantivy_document(self) -> TantivyDocument {
+        let mut document = TantivyDocument::new();
+        document.add_text(RECORD, self.record());
+        document.add_u64(FILE, self.file);
+        document
     }
 }
 
@@ -208,27 +248,14 @@ impl DocumentDeserialize for Record {
 impl Record {
     /// The page under a folder; none when the record makes no sense.
     pub(crate) fn into_hit(self, root: &str, score: f32) -> Option<Hit> {
-        let (head, rest) = self.0.split_once('\n')?;
-        let mut numbers = head.split(' ').map(str::parse::<u64>);
-        let mut next = || numbers.next()?.ok();
-        let lines = (u32::try_from(next()?).ok()?, u32::try_from(next()?).ok()?);
-        let bytes = (next()?, next()?);
-        let name_bytes = usize::try_from(next()?).ok()?;
-        let heading_bytes = usize::try_from(next()?).ok()?;
-        let (name, rest) = rest.split_at_checked(name_bytes)?;
-        let (heading, text) = rest.split_at_checked(heading_bytes)?;
+        let Parts { lines, bytes, name, heading, text, .. } = Parts::of(&self.0)?;
         let range = FileRange { path: root::join(root, name), lines, bytes };
         Some(Hit { range, heading: heading.to_owned(), text: text.to_owned(), score })
     }
 }
 
-/// What a page is given twice more beside its own words: the file's name, if it opens the file.
-pub(crate) fn opening(stem: &str, is_first: bool) -> &str {
-    if is_first { stem } else { "" }
-}
-
 /// A file's name without folders and ending.
-pub(crate) fn file_stem(name: &str) -> &str {
+fn file_stem(name: &str) -> &str {
     let last = name.rfind('/').map_or(name, |at| &name[at + 1..]);
     last.split_once('.').map_or(last, |(stem, _)| if stem.is_empty() { last } else { stem })
 }
