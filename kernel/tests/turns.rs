@@ -176,28 +176,27 @@ fn a_calculation_must_be_calculated() {
     }
 }
 
-#[test]
-fn the_same_call_twice_is_not_run_twice() {
+/// After a call that gave 2, the model calls again with this: it is not run, and the model must
+/// answer in words.
+fn call_again_in_vain(expression: &str) {
     let mut rig = Rig::new(4096, vec![calc()]);
     let decode = rig.ask_unpaged("Use calc: 1+1");
     let Effect::Call { id, .. } = call(&mut rig, &decode, "1+1") else { panic!() };
     rig.step(Event::Started { id });
     let next = one(rig.step(returned(id, "2")));
-    let forced = call(&mut rig, &next, "1+1");
+    let forced = call(&mut rig, &next, expression);
     assert!(is_free(&forced), "{forced:?}");
     assert_eq!(report(rig.say(&forced, "2.")).calls.len(), 1);
 }
 
 #[test]
+fn the_same_call_twice_is_not_run_twice() {
+    call_again_in_vain("1+1");
+}
+
+#[test]
 fn a_result_that_is_handed_back_to_its_tool_is_no_call() {
-    let mut rig = Rig::new(4096, vec![calc()]);
-    let decode = rig.ask_unpaged("Use calc: 1+1");
-    let Effect::Call { id, .. } = call(&mut rig, &decode, "1+1") else { panic!() };
-    rig.step(Event::Started { id });
-    let next = one(rig.step(returned(id, "2")));
-    let forced = call(&mut rig, &next, "2");
-    assert!(is_free(&forced), "{forced:?}");
-    assert_eq!(report(rig.say(&forced, "2.")).calls.len(), 1);
+    call_again_in_vain("2");
 }
 
 #[test]

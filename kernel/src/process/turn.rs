@@ -274,10 +274,7 @@ impl Process {
                 continue;
             }
             let page = self.file_page(source, place, role);
-            // Its place and heading count too, as the reader of the window sees them.
-            let heading = page.content.text.lines().next().map(words).unwrap_or_default();
-            let missing = wanted.without(&page.words).without(&heading);
-            if !searched && wanted.covered_without(&missing) < MIN_SCORE {
+            if !searched && !speaks_of(&page, &wanted) {
                 continue;
             }
             if self.admit(vec![page], step.config) {
@@ -627,6 +624,14 @@ impl Turn {
         let mut values = returned.filter_map(|report| report.result.as_ref().ok());
         values.any(|value| arguments.values().all(|argument| argument == value))
     }
+}
+
+/// Whether a page holds enough of what is wanted. Its place and heading count too, as the
+/// reader of the window sees them.
+fn speaks_of(page: &Page, wanted: &Words) -> bool {
+    let heading = page.content.text.lines().next().map(words).unwrap_or_default();
+    let missing = wanted.without(&page.words).without(&heading);
+    wanted.covered_without(&missing) >= MIN_SCORE
 }
 
 /// Room for the note that says a result was cut, in characters.

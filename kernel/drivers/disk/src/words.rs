@@ -348,10 +348,7 @@ impl Stems {
         if !is_lower {
             out[start..].make_ascii_lowercase();
         }
-        if known.tail_bytes > 0 {
-            let tail = &known.tail[..usize::from(known.tail_bytes)];
-            out.push_str(std::str::from_utf8(tail).unwrap_or_default());
-        }
+        out.extend(known.tail[..usize::from(known.tail_bytes)].iter().map(|byte| char::from(*byte)));
     }
 
     /// The stem of a word in lower case, never empty.

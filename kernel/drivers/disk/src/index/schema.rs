@@ -23,7 +23,7 @@ use tantivy::schema::{
     Value,
 };
 use tantivy::tokenizer::{TextAnalyzer, Tokenizer};
-use tantivy::{Index, IndexSettings, TantivyDocument};
+use tantivy::{Index, IndexSettings};
 
 use crate::index::gate::Permit;
 use crate::root;
@@ -87,7 +87,7 @@ impl Tokenizer for PageWords {
         let texts = match Parts::of(record) {
             Some(parts) => weighted(parts.name, parts.heading, parts.text, parts.opens),
             // Not one of ours; its words are those that it has.
-            None => [record, "", "", "", "", ""],
+            None => weighted("", "", record, false),
         };
         self.0.stream(texts)
     }
@@ -217,13 +217,6 @@ impl Document for PageDoc {
 
     fn iter_fields_and_values(&self) -> Self::FieldsValuesIter<'_> {
         [(RECORD, PageValue::Text(self.record())), (FILE, PageValue::Number(self.file))].into_iter()
-    }
-
-    fn into_tantivy_document(self) -> TantivyDocument {
-        let mut document = TantivyDocument::new();
-        document.add_text(RECORD, self.record());
-        document.add_u64(FILE, self.file);
-        document
     }
 }
 
