@@ -229,7 +229,7 @@ pub enum FaultKind {
 }
 
 /// A tool as the model may call it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ToolSpec {
     /// The name that the model writes, unique in a process.
     pub name: String,
@@ -324,6 +324,33 @@ impl Default for Sampling {
 pub struct Grammar {
     /// The Lark source.
     pub lark: String,
+    /// The same for a server that knows no Lark.
+    #[serde(default)]
+    pub shape: Shape,
+}
+
+/// What a grammar allows, in the words of inference servers: it may allow more than the Lark
+/// source, never less.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Shape {
+    /// Nothing but the source says it.
+    #[default]
+    Lark,
+    /// Free text that is no call.
+    Text,
+    /// A call to one of these tools, or free text too when `or_text`.
+    Calls {
+        /// The tools.
+        tools: Vec<ToolSpec>,
+        /// Whether text may come instead.
+        or_text: bool,
+    },
+    /// A JSON value of this schema.
+    Value {
+        /// The schema.
+        schema: Value,
+    },
 }
 
 /// A run of the layout that belongs to one page, or to the chat format when `page` is none.
@@ -348,6 +375,16 @@ pub struct EngineInfo {
     pub architecture: String,
     /// Prefill speed in tokens a second, if it was measured.
     pub prefill_tokens_per_s: Option<f32>,
+    /// The host that prompts are sent to; none when they stay on this machine.
+    #[serde(default)]
+    pub host: Option<String>,
+    /// How many answers it decodes at once; at least 1.
+    #[serde(default = "one_slot")]
+    pub slots: u32,
+}
+
+const fn one_slot() -> u32 {
+    1
 }
 
 /// Who speaks in a chat message.

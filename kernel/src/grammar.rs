@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::abi::{Grammar, ToolSpec};
+use crate::abi::{Grammar, Shape, ToolSpec};
 
 /// Bounds that are put on schemas that name none, so that decoding under them ends.
 pub mod bounds {
@@ -29,7 +29,11 @@ pub fn calls(tools: &[&ToolSpec], or_text: bool) -> Grammar {
     };
     let start = if or_text { "start: text | call\n" } else { "start: call\n" };
     let text = if or_text { TEXT_RULE } else { "" };
-    Grammar { lark: format!("{start}{text}call: {}\n", json_rule(schema)) }
+    let tools = tools.iter().map(|tool| (*tool).clone()).collect();
+    Grammar {
+        lark: format!("{start}{text}call: {}\n", json_rule(schema)),
+        shape: Shape::Calls { tools, or_text },
+    }
 }
 
 /// A grammar of free text that is no call: a small model that knows of tools writes calls where
@@ -37,12 +41,13 @@ pub fn calls(tools: &[&ToolSpec], or_text: bool) -> Grammar {
 /// Source of `&` and `~`: llguidance, docs/syntax.md.
 pub fn text() -> Grammar {
     let lark = "start: TEXT\nTEXT: /[^{<\\s](?s:.)*/ & ~/```[a-z_]*\\s*\\{\\s*\"name\"(?s:.)*/\n";
-    Grammar { lark: lark.into() }
+    Grammar { lark: lark.into(), shape: Shape::Text }
 }
 
 /// A grammar of values of this schema.
 pub fn value(schema: &Value) -> Grammar {
-    Grammar { lark: format!("start: {}\n", json_rule(schema.clone())) }
+    let lark = format!("start: {}\n", json_rule(schema.clone()));
+    Grammar { lark, shape: Shape::Value { schema: schema.clone() } }
 }
 
 fn json_rule(schema: Value) -> String {

@@ -209,7 +209,7 @@ impl Kernel {
                 owner(&mut self.processes, id)?.answered(id, Answer::Encoded(outcome), &mut step)?;
             }
         }
-        while let Some(pid) = step.scheduler.pick() {
+        while let Some(pid) = step.scheduler.pick(config.engine.slots) {
             if let Some(process) = self.processes.get_mut(&pid) {
                 process.decode(&mut step);
             }

@@ -100,7 +100,7 @@ pub struct ChatTemplate {
 ///
 /// Promises: `tokenize` and `detokenize` are pure; `decode` returns exactly the sampled
 /// tokens; a cancelled `decode` returns what it has with [`crate::abi::StopReason::Cancelled`];
-/// one `decode` at a time is enough.
+/// as many `decode`s as [`EngineInfo::slots`] may run at once.
 pub trait Engine: Send + Sync {
     /// What the kernel must know of it.
     fn info(&self) -> EngineInfo;
@@ -135,6 +135,10 @@ pub trait Engine: Send + Sync {
     /// Waits until the engine has let go of a `decode` that returned early because it was
     /// cancelled. The next `decode` would wait as long.
     fn settle(&self) {}
+
+    /// Keeps what was computed for the last process on disk, where the engine can, so that the
+    /// process goes on faster after a restart. Waits for what is being decoded.
+    fn keep(&self) {}
 }
 
 /// Why the disk could not do what was asked.

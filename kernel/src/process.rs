@@ -56,6 +56,8 @@ pub struct Process {
     next_page: u64,
     turns: u32,
     prefill_tokens_per_s: Option<f32>,
+    /// Whether pages labelled private may go to the engine's host.
+    may_send: bool,
     phase: Phase,
     turn: Option<Turn>,
 }
@@ -139,6 +141,7 @@ impl Process {
             next_page: 1,
             turns: 0,
             prefill_tokens_per_s: config.engine.prefill_tokens_per_s,
+            may_send: false,
             phase: Phase::Idle,
             turn: None,
         };

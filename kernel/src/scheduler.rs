@@ -1,5 +1,5 @@
-//! The scheduler: which process decodes next. The engine serves one at a time, in the
-//! order in which they asked.
+//! The scheduler: which process decodes next. The engine serves as many at once as it has
+//! slots, in the order in which they asked.
 
 use std::collections::VecDeque;
 
@@ -11,7 +11,7 @@ use crate::abi::{EffectId, Pid};
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Scheduler {
     waiting: VecDeque<Pid>,
-    running: Option<EffectId>,
+    running: Vec<EffectId>,
 }
 
 impl Scheduler {
@@ -27,22 +27,21 @@ impl Scheduler {
         self.waiting.retain(|other| *other != pid);
     }
 
-    /// Who decodes now, if the engine is free and somebody waits. The caller says with
-    /// [`Scheduler::run`] which effect it became.
-    pub fn pick(&mut self) -> Option<Pid> {
-        if self.running.is_some() { None } else { self.waiting.pop_front() }
+    /// Who decodes now, if one of the engine's slots is free and somebody waits. The caller says
+    /// with [`Scheduler::run`] which effect it became.
+    pub fn pick(&mut self, slots: u32) -> Option<Pid> {
+        let is_free = self.running.len() < slots.max(1) as usize;
+        if is_free { self.waiting.pop_front() } else { None }
     }
 
     /// The engine works on this effect.
-    pub const fn run(&mut self, id: EffectId) {
-        self.running = Some(id);
+    pub fn run(&mut self, id: EffectId) {
+        self.running.push(id);
     }
 
     /// The engine is done with this effect.
     pub fn done(&mut self, id: EffectId) {
-        if self.running == Some(id) {
-            self.running = None;
-        }
+        self.running.retain(|running| *running != id);
     }
 
     /// Nothing runs and nobody waits: the machine came up again.

@@ -55,6 +55,10 @@ pub const SEARCH: &str = "search";
 /// The name of the system call that reads a page.
 pub const READ: &str = "read";
 
+/// What sends pages labelled private to an engine on another machine. No model can call it: the
+/// kernel asks policy for it, and the user where no rule says otherwise.
+pub const SEND_PAGES: &str = "send_pages";
+
 /// The system calls that a process with mounted folders offers the model beside its tools.
 pub fn disk_calls() -> Vec<ToolSpec> {
     let spec = |name: &str, description: &str, keywords: &[&str], parameter: &str, pattern: Option<&str>| {

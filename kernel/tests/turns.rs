@@ -249,6 +249,77 @@ fn policy_denies_and_asks() {
 }
 
 #[test]
+fn private_pages_leave_the_machine_only_when_it_is_allowed() {
+    let private = |id| {
+        let mut page = file_page(id, "/d/rent.md", (1, 1), "The rent is due on the fifth.");
+        page.label.secrecy = Secrecy::Private;
+        page
+    };
+    // Asks a question to which a private page is found; gives what the kernel then wants.
+    let ask = |host: Option<&str>, rules: Vec<Rule>| {
+        let mut config = config(4096);
+        config.engine.host = host.map(str::to_owned);
+        config.policy.rules = rules;
+        let (kernel, pid, events) = booted(config, vec![]);
+        let mut rig = Rig { kernel, pid, events };
+        let effects = rig.ask("When is the rent due?");
+        let [Effect::PageIn { id, first, .. }] = &effects[..] else { panic!("{effects:?}") };
+        let (id, page) = (*id, private(*first));
+        let next = one(rig.step(Event::PagedIn { id, outcome: Outcome::Done(vec![page]) }));
+        (rig, next)
+    };
+    let rule = |verdict| vec![Rule { tool: "send_pages".into(), verdict }];
+    assert!(matches!(ask(None, vec![]).1, Effect::Decode { .. }));
+    assert!(matches!(ask(Some("example.org"), rule(Verdict::Allow)).1, Effect::Decode { .. }));
+    let denied = |effects| match report(effects).end {
+        TurnEnd::Failed(fault) => fault.kind == FaultKind::Denied,
+        _ => false,
+    };
+    assert!(denied(vec![ask(Some("example.org"), rule(Verdict::Deny)).1]));
+
+    let (mut rig, next) = ask(Some("example.org"), vec![]);
+    let Effect::Ask { id, call, .. } = next else { panic!("{next:?}") };
+    assert_eq!(call.arguments["to"], "example.org");
+    assert_eq!(call.arguments["pages"].as_array().unwrap().len(), 1);
+    assert!(denied(rig.step(Event::Answered { id, allow: false })));
+
+    // A yes holds for the process.
+    let (mut rig, next) = ask(Some("example.org"), vec![]);
+    let Effect::Ask { id, .. } = next else { panic!("{next:?}") };
+    let decode = one(rig.step(Event::Answered { id, allow: true }));
+    report(rig.say(&decode, "On the fifth."));
+    assert!(matches!(rig.ask_unpaged("And the deposit?"), Effect::Decode { .. }));
+    assert_eq!(journal::replay(&rig.events), rig.kernel);
+}
+
+#[test]
+fn as_many_processes_decode_as_the_engine_has_slots() {
+    let mut config = config(4096);
+    config.engine.slots = 2;
+    config.has_disk = false;
+    let (mut kernel, first, _) = booted(config, vec![]);
+    let mut pids = vec![first];
+    for _ in 0..3 {
+        let spawned = kernel.step(Event::Spawn { system: encoded("You help."), tools: vec![] });
+        let [Effect::Spawned { pid }] = &spawned[..] else { panic!("{spawned:?}") };
+        pids.push(*pid);
+    }
+    let asked: Vec<Vec<Effect>> =
+        pids.iter().map(|pid| kernel.step(input(*pid, "Hi", TurnOptions::default()))).collect();
+    let decodes: Vec<EffectId> = asked
+        .iter()
+        .flatten()
+        .filter_map(|effect| if let Effect::Decode { id, .. } = effect { Some(*id) } else { None })
+        .collect();
+    assert_eq!(decodes.len(), 2, "{asked:?}");
+    // Whoever is done makes place for the one that waits longest.
+    let next = kernel.step(decoded(decodes[1], "Hello."));
+    assert!(next.iter().any(|e| matches!(e, Effect::Decode { pid, .. } if *pid == pids[2])), "{next:?}");
+    let next = kernel.step(decoded(decodes[0], "Hello."));
+    assert!(next.iter().any(|e| matches!(e, Effect::Decode { pid, .. } if *pid == pids[3])), "{next:?}");
+}
+
+#[test]
 fn pages_stand_before_the_question_and_are_cited() {
     let mut rig = Rig::new(4096, vec![]);
     let effects = rig.ask("Which port does the server listen on?");

@@ -45,12 +45,17 @@ impl Default for Policy {
 impl Policy {
     /// What it says of a call.
     pub fn check(&self, call: &Call) -> Verdict {
+        self.check_or(call, self.default)
+    }
+
+    /// What it says of a call for which another default holds.
+    pub fn check_or(&self, call: &Call, default: Verdict) -> Verdict {
         let matching = self.rules.iter().filter_map(|rule| match rule.matches(&call.tool) {
             Some(true) => Some(rule.verdict),
             Some(false) => None,
             None => Some(Verdict::Deny),
         });
-        matching.max().unwrap_or(self.default)
+        matching.max().unwrap_or(default)
     }
 }
 

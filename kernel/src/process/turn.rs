@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
+use serde_json::json;
+
 use super::{Answer, MAX_CUTS, MAX_DECODES_PER_TURN, Phase, Process, ResultText, Step, Then, Turn, failed};
 use crate::abi::{
     Call, CallReport, Decoded, Effect, EffectId, Encoded, Fault, FaultKind, FileRange, Label, Outcome,
-    PageId, PageRequest, Provenance, Returned, Role, SourcePage, StopReason, TokenCount, ToolSpec, Trust,
-    TurnEnd, TurnOptions, Usage,
+    PageId, PageRequest, Provenance, Returned, Role, Secrecy, SourcePage, StopReason, TokenCount, ToolSpec,
+    Trust, TurnEnd, TurnOptions, Usage,
 };
 use crate::citation;
 use crate::error::KernelError;
@@ -149,6 +151,8 @@ impl Process {
             (Phase::Asking { call, .. }, Answer::Allowed(allow)) => {
                 if self.is_cancelled() {
                     self.end(TurnEnd::Cancelled, String::new(), step);
+                } else if call.tool == syscall::SEND_PAGES {
+                    self.answer_send(allow, "nobody allowed it", step);
                 } else if allow {
                     self.call(call, step);
                 } else {
@@ -164,8 +168,22 @@ impl Process {
         Ok(())
     }
 
-    /// The engine is free: decode.
+    /// The engine is free: decode, unless private pages would leave the machine unasked.
     pub(crate) fn decode(&mut self, step: &mut Step<'_>) {
+        if let Some(call) = self.sending(step.config) {
+            return match step.config.policy.check_or(&call, Verdict::Ask) {
+                Verdict::Allow => self.answer_send(true, "", step),
+                Verdict::Deny => self.answer_send(false, "a rule denies it", step),
+                Verdict::Ask => {
+                    let id = step.ids.effect();
+                    let reason = "these pages are from your own files and would leave this machine; yes \
+                                  holds for this conversation"
+                        .into();
+                    step.out.push(Effect::Ask { id, pid: self.pid, call: call.clone(), reason });
+                    self.phase = Phase::Asking { id, call };
+                }
+            };
+        }
         let Some(turn) = &mut self.turn else { return };
         turn.decodes += 1;
         let calls = u32::try_from(turn.made.len()).unwrap_or(u32::MAX);
@@ -191,6 +209,30 @@ impl Process {
             show: !matches!(turn.choice, Choice::Must(_)),
         });
         self.phase = Phase::Decoding { id };
+    }
+
+    /// The sending of private pages to an engine elsewhere, as a call that policy can check. None
+    /// when nothing private is resident, or it is allowed.
+    fn sending(&self, config: &Config) -> Option<Call> {
+        let host = config.engine.host.as_ref().filter(|_| !self.may_send)?;
+        let resident = self.window.slots().iter().filter_map(|slot| self.table.get(slot.page));
+        let private = resident.filter(|page| page.label.secrecy == Secrecy::Private);
+        let pages: Vec<String> = private.map(|page| page.id.to_string()).collect();
+        let arguments = json!({ "to": host, "pages": pages });
+        (!pages.is_empty()).then(|| Call { tool: syscall::SEND_PAGES.into(), arguments })
+    }
+
+    fn answer_send(&mut self, allow: bool, why_not: &str, step: &mut Step<'_>) {
+        if allow {
+            self.may_send = true;
+            return self.queue(step);
+        }
+        let message = format!(
+            "private pages were not sent to the engine: {why_not}; ask an engine on this machine, or allow \
+             it with a rule for {}",
+            syscall::SEND_PAGES
+        );
+        self.end(failed(FaultKind::Denied, message), String::new(), step);
     }
 
     /// What may be called for this input. Reading a page is offered only where one is named.

@@ -24,6 +24,8 @@ pub fn config(n_ctx: TokenCount) -> Config {
         n_ctx,
         architecture: "none".into(),
         prefill_tokens_per_s: None,
+        host: None,
+        slots: 1,
     };
     Config { has_disk: true, ..Config::new(engine, chat()) }
 }

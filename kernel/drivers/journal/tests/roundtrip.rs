@@ -145,13 +145,17 @@ fn returned() -> impl Strategy<Value = Returned> {
 }
 
 fn config() -> impl Strategy<Value = Config> {
-    let engine = (text(), text(), text(), any::<u32>(), prop::option::of(finite())).prop_map(
-        |(engine, model, architecture, n_ctx, prefill_tokens_per_s)| EngineInfo {
+    let speed = prop::option::of(finite());
+    let host = prop::option::of(text());
+    let engine = (text(), text(), text(), any::<u32>(), speed, host, any::<u32>()).prop_map(
+        |(engine, model, architecture, n_ctx, prefill_tokens_per_s, host, slots)| EngineInfo {
             engine,
             model,
             n_ctx,
             architecture,
             prefill_tokens_per_s,
+            host,
+            slots,
         },
     );
     let verdict = || prop::sample::select(vec![Verdict::Allow, Verdict::Ask, Verdict::Deny]);
