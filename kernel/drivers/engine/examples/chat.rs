@@ -14,9 +14,10 @@ use std::error::Error;
 use std::io::{BufRead, stdin};
 use std::time::Instant;
 
-use lucid_engine::{LoadOptions, Mistralrs, ModelSource, ModelSpec};
-use lucid_kernel::abi::{Grammar, Sampling, Segment};
+use lucid_engine::Mistralrs;
+use lucid_kernel::abi::{Grammar, Sampling, Segment, Shape};
 use lucid_kernel::port::{CancelFlag, DecodeRequest, Engine};
+use lucid_model::load::{LoadOptions, ModelSource, ModelSpec};
 use serde::Deserialize;
 
 #[derive(Deserialize)]
@@ -52,7 +53,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         let line: Line = serde_json::from_str(&line?)?;
         let request = DecodeRequest {
             layout: vec![Segment { page: None, tokens: engine.tokenize(&line.layout_text, true)?.into() }],
-            grammar: line.lark.map(|lark| Grammar { lark }),
+            grammar: line.lark.map(|lark| Grammar { lark, shape: Shape::Lark }),
             sampling: Sampling { temperature: line.temperature, top_p: line.top_p, seed: line.seed },
             max_tokens: line.max_tokens,
         };

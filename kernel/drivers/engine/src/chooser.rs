@@ -8,14 +8,12 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Sender;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 use candle_core::{Device, Tensor};
-use lucid_kernel::abi::{Sampling, StopReason, Token};
+use lucid_kernel::abi::{StopReason, Token};
+use lucid_model::choose::{Answer, Chosen, Rules};
 use mistralrs::core::CustomLogitsProcessor;
-use mistralrs::core::llguidance::Matcher;
-
-use crate::draw::draw;
 
 /// What the engine's thread tells the caller of `decode`.
 #[derive(Debug)]
@@ -43,53 +41,36 @@ pub(crate) enum Release {
     Dead,
 }
 
-/// What one answer must keep to.
-pub(crate) struct Rules {
-    pub(crate) prompt_len: usize,
-    pub(crate) max_tokens: usize,
-    pub(crate) sampling: Sampling,
-    pub(crate) matcher: Option<Matcher>,
-    /// Tokens with which the model ends its answer.
-    pub(crate) stop: Arc<[Token]>,
-    /// The token that ends the sequence for mistralrs.
-    pub(crate) end: Token,
-}
-
 /// Decides at the end whether the sequence is to stay in the prefix cache; it is given how
 /// many tokens were written.
 pub(crate) type KeepRule = Box<dyn Fn(&[Token]) -> bool + Send + Sync>;
 
+/// What mistralrs must know of a request besides the rules of its answer.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Frame {
+    pub(crate) prompt_len: usize,
+    /// The token that ends the sequence for mistralrs.
+    pub(crate) end: Token,
+}
+
 /// The chooser of one answer.
 pub(crate) struct Chooser {
-    prompt_len: usize,
-    max_tokens: usize,
-    sampling: Sampling,
-    stop: Arc<[Token]>,
-    end: Token,
+    frame: Frame,
     keep: KeepRule,
     cancelled: AtomicBool,
     state: Mutex<State>,
 }
 
 struct State {
-    matcher: Option<Matcher>,
-    tokens: Vec<Token>,
+    answer: Answer,
     ended: Option<StopReason>,
     signals: Sender<Signal>,
 }
 
 impl Chooser {
-    pub(crate) fn new(rules: Rules, keep: KeepRule, signals: Sender<Signal>) -> Self {
-        Self {
-            prompt_len: rules.prompt_len,
-            max_tokens: rules.max_tokens,
-            sampling: rules.sampling,
-            stop: rules.stop,
-            end: rules.end,
-            keep,
-            cancelled: AtomicBool::new(false),
-            state: Mutex::new(State { matcher: rules.matcher, tokens: Vec::new(), ended: None, signals }),
-        }
+    pub(crate) fn new(frame: Frame, rules: Rules, keep: KeepRule, signals: Sender<Signal>) -> Self {
+        let state = State { answer: Answer::new(rules), ended: None, signals };
+        Self { frame, keep, cancelled: AtomicBool::new(false), state: Mutex::new(state) }
     }
 
     /// Ends the answer at the next token.
@@ -99,43 +80,33 @@ impl Chooser {
 
     /// The tokens chosen so far, without the end token.
     pub(crate) fn tokens(&self) -> Vec<Token> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).tokens.clone()
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).answer.tokens().to_vec()
     }
 
     fn choose(&self, state: &mut State, logits: &mut [f32]) -> Result<Token, String> {
         if state.ended.is_some() || self.cancelled.load(Ordering::Acquire) {
             return self.finish(state, StopReason::Cancelled);
         }
-        let position = state.tokens.len();
-        let token = match &mut state.matcher {
-            None => draw(logits, self.sampling, position),
-            Some(matcher) if matcher.is_stopped() => return self.finish(state, StopReason::Stop),
-            Some(matcher) => draw_within(matcher, &self.stop, logits, self.sampling, position)?,
-        };
-        let token = token.ok_or("no token is possible here")?;
-        if self.stop.contains(&token) {
-            return self.finish(state, StopReason::Stop);
-        }
-        state.tokens.push(token);
+        let chosen = state.answer.choose(logits)?;
         // Nobody listens any more once the caller has gone; the answer then ends by itself.
-        let _ = state.signals.send(Signal::Token(token));
-        if let Some(matcher) = &mut state.matcher {
-            matcher.consume_token(token).map_err(|e| format!("the grammar failed: {e}"))?;
-            if matcher.is_stopped() {
-                end(state, StopReason::Stop);
-                return Ok(token);
+        if let Chosen::Token(token) | Chosen::Last(token, _) = chosen {
+            let _ = state.signals.send(Signal::Token(token));
+        }
+        match chosen {
+            Chosen::Token(token) => Ok(token),
+            Chosen::Last(token, reason) => {
+                end(state, reason);
+                Ok(token)
             }
+            Chosen::End(reason) => self.finish(state, reason),
         }
-        if state.tokens.len() >= self.max_tokens {
-            end(state, StopReason::Limit);
-        }
-        Ok(token)
     }
 
     /// Ends the sequence: with the end token it enters the prefix cache, with an error not.
     fn finish(&self, state: &mut State, reason: StopReason) -> Result<Token, String> {
         end(state, reason);
-        if (self.keep)(&state.tokens) { Ok(self.end) } else { Err("the sequence is not kept".into()) }
+        let kept = (self.keep)(state.answer.tokens());
+        if kept { Ok(self.frame.end) } else { Err("the sequence is not kept".into()) }
     }
 }
 
@@ -143,9 +114,9 @@ impl CustomLogitsProcessor for Chooser {
     fn apply(&self, logits: &Tensor, context: &[Token]) -> candle_core::Result<Tensor> {
         let mut values: Vec<f32> = logits.to_vec1()?;
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if state.tokens.is_empty() {
+        if state.answer.tokens().is_empty() {
             // At the first token the context is only what had to be computed.
-            let _ = state.signals.send(Signal::Prefilled(context.len().min(self.prompt_len)));
+            let _ = state.signals.send(Signal::Prefilled(context.len().min(self.frame.prompt_len)));
         }
         let token = self.choose(&mut state, &mut values).map_err(candle_core::Error::Msg)?;
         drop(state);
@@ -166,38 +137,4 @@ fn end(state: &mut State, reason: StopReason) {
         state.ended = Some(reason);
         let _ = state.signals.send(Signal::Ended(reason));
     }
-}
-
-/// Draws a token that the grammar allows here. Where the grammar may end, every stop token
-/// is allowed.
-fn draw_within(
-    matcher: &mut Matcher,
-    stop: &[Token],
-    logits: &mut [f32],
-    sampling: Sampling,
-    position: usize,
-) -> Result<Option<Token>, String> {
-    let failed = |e| format!("the grammar failed: {e}");
-    let may_end = matcher.is_accepting().map_err(failed)?;
-    if sampling.temperature <= 0.0 {
-        // The likeliest token is mostly allowed; then the mask need not be made.
-        let Some(token) = draw(logits, sampling, position) else { return Ok(None) };
-        let allowed = if stop.contains(&token) {
-            may_end
-        } else {
-            matcher.validate_tokens(&[token]).map_err(failed)? == 1
-        };
-        if allowed {
-            return Ok(Some(token));
-        }
-    }
-    let mask = matcher.compute_mask().map_err(failed)?;
-    for (id, logit) in (0..).zip(logits.iter_mut()) {
-        let allowed =
-            if stop.contains(&id) { may_end } else { (id as usize) < mask.len() && mask.is_allowed(id) };
-        if !allowed {
-            *logit = f32::NEG_INFINITY;
-        }
-    }
-    Ok(draw(logits, sampling, position))
 }

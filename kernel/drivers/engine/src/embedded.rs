@@ -6,24 +6,22 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use lucid_kernel::abi::{Decoded, EngineInfo, Grammar, Sampling, StopReason, Token, TokenCount, Usage};
+use lucid_kernel::abi::{Decoded, EngineInfo, Grammar, Sampling, StopReason, Token, Usage};
 use lucid_kernel::port::{CancelFlag, ChatTemplate, DecodeRequest, Delta, Engine, EngineError};
-use mistralrs::core::llguidance::Matcher;
+use lucid_model::choose::Rules;
+use lucid_model::grammar::compile;
+use lucid_model::llguidance::Matcher;
+use lucid_model::load::{LoadOptions, LoadProgress, ModelSpec};
+use lucid_model::request::{count, prompt};
 
 use self::turn::{Heard, Session};
-use crate::chooser::{KeepRule, Rules};
-use crate::grammar::compile;
+use crate::chooser::KeepRule;
 use crate::ledger::Ledger;
-use crate::load::{LoadOptions, LoadProgress, Loaded, ModelSpec, load};
+use crate::load::{Loaded, load};
 use crate::runner::{DEVICE_CACHED_SEQUENCES, Runner, discard};
 
 /// Tokens of the prompt with which the prefill speed is measured after loading.
 const MEASURE_TOKENS: usize = 16;
-/// The part of the free memory that cached sequences may take when nothing else is said.
-const FREE_MEMORY_SHARE: u64 = 4;
-/// The least memory for cached sequences by default, in bytes.
-const MIN_CACHE_BYTES: u64 = 64 << 20;
-
 /// What mistralrs keeps of earlier sequences.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CacheStatus {
@@ -65,7 +63,7 @@ impl Mistralrs {
         let model = load(spec, options, on_progress)?;
         on_progress(LoadProgress::Starting);
         let runner = Runner::start(&model.pipeline)?;
-        let limit_bytes = options.cache_bytes.unwrap_or_else(default_cache_bytes);
+        let limit_bytes = options.cache_bytes();
         let at_most = (!model.on_cpu).then_some(DEVICE_CACHED_SEQUENCES);
         let ledger = Arc::new(Mutex::new(Ledger::new(model.kv_bytes_per_token, limit_bytes, at_most)));
         let engine = Self {
@@ -108,7 +106,7 @@ impl Mistralrs {
         let text = "The quick brown fox jumps over the lazy dog. ".repeat(MEASURE_TOKENS);
         let mut prompt = self.model.vocabulary.tokenize(&text, false)?;
         prompt.truncate(MEASURE_TOKENS.min(self.model.n_ctx.saturating_sub(1) as usize));
-        let rules = self.rules(prompt.len(), 1, Sampling::default(), None);
+        let rules = self.rules(1, Sampling::default(), None);
         let mut session = lock(&self.session);
         let cancel = CancelFlag::new();
         self.submit(&mut session, prompt.into(), rules, Box::new(|_| false))?;
@@ -117,41 +115,8 @@ impl Mistralrs {
         Ok(())
     }
 
-    fn rules(
-        &self,
-        prompt_len: usize,
-        max_tokens: usize,
-        sampling: Sampling,
-        matcher: Option<Matcher>,
-    ) -> Rules {
-        Rules {
-            prompt_len,
-            max_tokens,
-            sampling,
-            matcher,
-            stop: Arc::clone(&self.model.stop),
-            end: self.model.end,
-        }
-    }
-
-    /// Checks the request and puts its layout together.
-    fn prompt(&self, request: &DecodeRequest) -> Result<Arc<[Token]>, EngineError> {
-        let prompt: Vec<Token> =
-            request.layout.iter().flat_map(|segment| segment.tokens.iter().copied()).collect();
-        if prompt.is_empty() {
-            return Err(EngineError::Failed("the prompt is empty; give at least one token".into()));
-        }
-        if let Some(unknown) = prompt.iter().find(|token| !self.model.vocabulary.contains(**token)) {
-            return Err(EngineError::Failed(format!(
-                "token {unknown} of the prompt is not in the model's vocabulary"
-            )));
-        }
-        let all =
-            TokenCount::try_from(prompt.len()).unwrap_or(TokenCount::MAX).saturating_add(request.max_tokens);
-        if all > self.model.n_ctx {
-            return Err(EngineError::WindowFull { prompt: all, window: self.model.n_ctx });
-        }
-        Ok(prompt.into())
+    fn rules(&self, max_tokens: usize, sampling: Sampling, matcher: Option<Matcher>) -> Rules {
+        Rules { max_tokens, sampling, matcher, stop: Arc::clone(&self.model.stop) }
     }
 
     fn matcher(&self, grammar: &Grammar) -> Result<Matcher, EngineError> {
@@ -183,6 +148,8 @@ impl Engine for Mistralrs {
             n_ctx: self.model.n_ctx,
             architecture: self.model.architecture.clone(),
             prefill_tokens_per_s: (rate > 0.0).then_some(rate),
+            host: None,
+            slots: 1,
         }
     }
 
@@ -205,7 +172,7 @@ impl Engine for Mistralrs {
         on_delta: &mut dyn FnMut(Delta),
     ) -> Result<Decoded, EngineError> {
         let started = Instant::now();
-        let prompt = self.prompt(request)?;
+        let prompt = prompt(request, self.model.n_ctx, |token| self.model.vocabulary.contains(token))?;
         let matcher = request.grammar.as_ref().map(|grammar| self.matcher(grammar)).transpose()?;
         let prompt_len = prompt.len();
         let nothing = |reason| decoded(Heard::default(), reason, (0, 0), started, Duration::ZERO);
@@ -218,7 +185,7 @@ impl Engine for Mistralrs {
         if !self.wait_released(&mut session, cancel) {
             return Ok(nothing(StopReason::Cancelled));
         }
-        let rules = self.rules(prompt_len, request.max_tokens as usize, request.sampling, matcher);
+        let rules = self.rules(request.max_tokens as usize, request.sampling, matcher);
         let keep = self.keep_rule(&prompt);
         let found = self.submit(&mut session, prompt, rules, keep)?;
         let submitted = Instant::now();
@@ -275,20 +242,8 @@ fn sequence(prompt: &[Token], written: &[Token], end: Token) -> Vec<Token> {
     prompt.iter().chain(written).copied().chain([end]).collect()
 }
 
-/// A quarter of the memory that is free now.
-fn default_cache_bytes() -> u64 {
-    let memory = sysinfo::MemoryRefreshKind::nothing().with_ram();
-    let system = sysinfo::System::new_with_specifics(sysinfo::RefreshKind::nothing().with_memory(memory));
-    let free = system.map_or(0, |system| system.available_memory());
-    (free / FREE_MEMORY_SHARE).max(MIN_CACHE_BYTES)
-}
-
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn count(n: usize) -> TokenCount {
-    TokenCount::try_from(n).unwrap_or(TokenCount::MAX)
 }
 
 fn millis(duration: Duration) -> u64 {

@@ -8,81 +8,25 @@ use std::thread;
 
 use lucid_kernel::abi::{Token, TokenCount};
 use lucid_kernel::port::{ChatTemplate, EngineError};
+use lucid_model::gguf::{self, GgufInfo, STOP_TEXTS};
+use lucid_model::llguidance::ParserFactory;
+use lucid_model::load::{LoadOptions, LoadProgress, ModelSource, ModelSpec};
 use mistralrs::Device;
-use mistralrs::core::llguidance::ParserFactory;
 use mistralrs::core::{
     AdapterPaths, AutoDeviceMapParams, AutoLoaderBuilder, DeviceMapSetting, EmbeddingSpecificConfig,
     GGUFLoaderBuilder, GGUFSpecificConfig, Loader, LocalModelPaths, ModelCategory, ModelDType, ModelPaths,
     MultimodalSpecificConfig, NormalSpecificConfig, TokenSource,
 };
 
-use crate::gguf::{self, GgufInfo, STOP_TEXTS};
 use crate::runner::SharedPipeline;
 use crate::vocabulary::Vocabulary;
+
+/// The architectures that mistralrs 0.8.1 loads from GGUF files.
+const LOADABLE: [&str; 8] = ["llama", "mistral3", "phi2", "phi3", "starcoder2", "qwen2", "qwen3", "qwen3moe"];
 
 /// mistralrs' key-value cache grows in steps of this many tokens and refuses a step that
 /// would pass the model's window.
 const CACHE_STEP_TOKENS: TokenCount = 512;
-
-/// Where a model comes from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ModelSource {
-    /// A GGUF file on this machine.
-    Gguf(PathBuf),
-    /// A repository of the Hugging Face hub with safetensors, fetched by mistralrs itself.
-    Hub {
-        /// The repository, such as `Qwen/Qwen2.5-1.5B-Instruct`.
-        repository: String,
-        /// Branch, tag or commit; `main` when none.
-        revision: Option<String>,
-    },
-}
-
-/// Which model to load.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ModelSpec {
-    /// Its name, as the user knows it.
-    pub name: String,
-    /// Where it comes from.
-    pub source: ModelSource,
-}
-
-/// How to load a model.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LoadOptions {
-    /// A smaller window than the model's own, in tokens.
-    pub window: Option<TokenCount>,
-    /// The most memory that cached sequences may take, in bytes; a quarter of the memory that
-    /// is free after loading when none.
-    pub cache_bytes: Option<u64>,
-    /// Threads to compute with; one for each physical core when none. Holds for the whole
-    /// process from the first model on.
-    pub threads: Option<usize>,
-    /// Whether to measure the prefill speed at once (about half a second).
-    pub measure: bool,
-}
-
-impl Default for LoadOptions {
-    fn default() -> Self {
-        Self { window: None, cache_bytes: None, threads: None, measure: true }
-    }
-}
-
-/// How far loading is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LoadProgress {
-    /// Reading what the model's file says of itself.
-    Inspecting,
-    /// Reading the weights; so many bytes when it is known.
-    Weights {
-        /// Bytes of the file.
-        bytes: Option<u64>,
-    },
-    /// Starting the engine.
-    Starting,
-    /// Measuring the prefill speed.
-    Measuring,
-}
 
 /// A loaded model and what the engine must know of it.
 pub(crate) struct Loaded {
@@ -108,7 +52,7 @@ pub(crate) fn load(
     on_progress: &mut dyn FnMut(LoadProgress),
 ) -> Result<Loaded, EngineError> {
     let failed = |reason: String| EngineError::Load { model: spec.name.clone(), reason };
-    use_threads(options.threads);
+    use_threads(options.threads());
     let device =
         mistralrs::best_device(false).map_err(|e| failed(format!("no processor can be used: {e}")))?;
     on_progress(LoadProgress::Inspecting);
@@ -126,16 +70,33 @@ fn inspect(path: &Path) -> Result<GgufInfo, String> {
         EngineError::Load { reason, .. } => format!("{}: {reason}", path.display()),
         other => other.to_string(),
     })?;
-    match info.unloadable() {
+    match unloadable(&info) {
         Some(reason) => Err(format!("{}: {reason}", path.display())),
         None => Ok(info),
     }
 }
 
+/// Why mistralrs could not load the file, in words; none when it can.
+fn unloadable(info: &GgufInfo) -> Option<String> {
+    if !LOADABLE.contains(&info.architecture.as_str()) {
+        return Some(format!(
+            "its architecture is {}; this engine loads {}",
+            info.architecture,
+            LOADABLE.join(", ")
+        ));
+    }
+    if info.missing.is_empty() {
+        return None;
+    }
+    Some(format!(
+        "the file does not state {}; use a file that does, such as one made by a newer converter",
+        info.missing.join(", ")
+    ))
+}
+
 /// Candle takes its threads from rayon's global pool, which can be set up once only: a pool
 /// that is there already stays as it is.
-fn use_threads(threads: Option<usize>) {
-    let threads = threads.unwrap_or_else(|| num_cpus::get_physical().min(num_cpus::get())).max(1);
+fn use_threads(threads: usize) {
     let name = |n| format!("lucid-compute-{n}");
     let _ = rayon::ThreadPoolBuilder::new().num_threads(threads).thread_name(name).build_global();
 }
@@ -232,7 +193,8 @@ fn describe(
     let metadata = model.get_metadata();
     let tokenizer = model.tokenizer().ok_or("it has no tokenizer")?;
     let bytes = metadata.tok_env().ok_or("its tokenizer is of a kind that cannot be used here")?;
-    let vocabulary = Vocabulary::new(tokenizer, bytes);
+    let pre_tokenizer = info.as_ref().and_then(|info| info.pre_tokenizer.as_deref());
+    let vocabulary = Vocabulary::new(&tokenizer, pre_tokenizer, bytes)?;
     let own = match &info {
         Some(info) => info.n_ctx.ok_or("it does not state its window")?,
         None => TokenCount::try_from(metadata.max_seq_len).unwrap_or(TokenCount::MAX),
@@ -240,7 +202,7 @@ fn describe(
     let usable = if own < CACHE_STEP_TOKENS { own } else { own - own % CACHE_STEP_TOKENS };
     let number_bytes = metadata.activation_dtype.size_in_bytes() as u64;
     let kv_bytes_per_token = match (&info, &metadata.model_metadata) {
-        (Some(info), _) => info.kv_bytes_per_token / 4 * number_bytes,
+        (Some(info), _) => info.kv_numbers_per_token * number_bytes,
         (None, Some(sizes)) => {
             let heads = (sizes.num_layers() * sizes.num_kv_heads()) as u64;
             heads * (sizes.k_head_dim() + sizes.v_head_dim()) as u64 * number_bytes

@@ -10,11 +10,10 @@ use std::time::{Duration, Instant};
 
 use lucid_kernel::abi::{Decoded, EngineInfo, StopReason, Token, TokenCount, Usage};
 use lucid_kernel::port::{CancelFlag, ChatTemplate, DecodeRequest, Delta, Engine, EngineError};
-use mistralrs::core::llguidance::toktrie::ApproximateTokEnv;
-use mistralrs::core::llguidance::{Matcher, ParserFactory};
-
-use crate::grammar::compile;
-use crate::text::TextStream;
+use lucid_model::grammar::compile;
+use lucid_model::llguidance::toktrie::ApproximateTokEnv;
+use lucid_model::llguidance::{Matcher, ParserFactory};
+use lucid_model::text::TextStream;
 
 /// The texts of the special tokens, in the order of their ids.
 const SPECIAL: [&str; 6] =
@@ -218,6 +217,8 @@ impl Engine for Scripted {
             n_ctx: self.window,
             architecture: "scripted".into(),
             prefill_tokens_per_s: (rate > 0.0).then(|| rate.recip()),
+            host: None,
+            slots: 1,
         }
     }
 

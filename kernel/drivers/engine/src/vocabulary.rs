@@ -1,16 +1,24 @@
 //! A model's tokenizer: text to tokens with and without special tokens, and back.
 
-use std::sync::Arc;
-
 use lucid_kernel::abi::Token;
 use lucid_kernel::port::EngineError;
-use mistralrs::core::llguidance::toktrie::TokEnv;
-use tokenizers::Tokenizer;
+use lucid_model::llguidance::toktrie::TokEnv;
+use lucid_model::plain;
+use tokenizers::pre_tokenizers::byte_level::ByteLevel;
+use tokenizers::pre_tokenizers::digits::Digits;
+use tokenizers::pre_tokenizers::sequence::Sequence;
+use tokenizers::{PreTokenizerWrapper, Tokenizer};
+
+/// Ways to cut text, by their names in GGUF files, that take each digit alone and the rest as
+/// GPT-2 does. mistralrs cuts all texts as Qwen and Llama 3 do.
+/// Source: llama.cpp, src/llama-vocab.cpp.
+const SINGLE_DIGITS: [&str; 7] =
+    ["smollm", "starcoder", "refact", "command-r", "codeshell", "exaone", "minerva-7b"];
 
 /// The tokenizer of a loaded model.
 pub(crate) struct Vocabulary {
     /// Turns the texts of special tokens into those tokens.
-    with_special: Arc<Tokenizer>,
+    with_special: Tokenizer,
     /// Takes all text as text.
     plain: Tokenizer,
     /// Bytes of each token.
@@ -21,8 +29,26 @@ pub(crate) struct Vocabulary {
 }
 
 impl Vocabulary {
-    pub(crate) fn new(tokenizer: Arc<Tokenizer>, env: TokEnv) -> Self {
-        let mut plain = Tokenizer::clone(&tokenizer);
+    /// `pre_tokenizer` is how the model's file says that text is cut.
+    pub(crate) fn new(
+        tokenizer: &Tokenizer,
+        pre_tokenizer: Option<&str>,
+        env: TokEnv,
+    ) -> Result<Self, String> {
+        let mut tokenizer = tokenizer.clone();
+        match pre_tokenizer {
+            Some("gpt-2") => {
+                tokenizer.with_pre_tokenizer(Some(ByteLevel::new(false, false, true)));
+            }
+            Some(name) if SINGLE_DIGITS.contains(&name) => {
+                tokenizer.with_pre_tokenizer(Some(Sequence::new(vec![
+                    PreTokenizerWrapper::Digits(Digits::new(true)),
+                    PreTokenizerWrapper::ByteLevel(ByteLevel::new(false, false, true)),
+                ])));
+            }
+            _ => {}
+        }
+        let mut plain = tokenizer.clone();
         plain.set_encode_special_tokens(true);
         let mut special: Vec<(Token, String)> = tokenizer
             .get_added_tokens_decoder()
@@ -32,7 +58,7 @@ impl Vocabulary {
             .collect();
         special.sort_unstable();
         let size = Token::try_from(tokenizer.get_vocab_size(true)).unwrap_or(Token::MAX);
-        Self { with_special: tokenizer, plain, env, special, size }
+        Ok(Self { with_special: tokenizer, plain, env, special, size })
     }
 
     /// Ids and texts of all special tokens.
@@ -54,11 +80,7 @@ impl Vocabulary {
         if special {
             return encode(&self.with_special, text);
         }
-        let tokens = encode(&self.plain, text)?;
-        if !tokens.iter().any(|token| self.is_special(*token)) {
-            return Ok(tokens);
-        }
-        self.tokenize_in_pieces(text)
+        plain::tokenize(text, &self.special, &|text| encode(&self.plain, text))
     }
 
     pub(crate) fn detokenize(&self, tokens: &[Token]) -> Result<String, EngineError> {
@@ -71,35 +93,6 @@ impl Vocabulary {
         self.with_special.decode(tokens, false).map_err(|e| {
             EngineError::Failed(format!("{} tokens could not be turned into text: {e}", tokens.len()))
         })
-    }
-
-    fn is_special(&self, token: Token) -> bool {
-        self.special.binary_search_by_key(&token, |(id, _)| *id).is_ok()
-    }
-
-    /// Some vocabularies hold special tokens as ordinary pieces too, so that plain text could
-    /// become one: such text is cut inside each special token's text first.
-    fn tokenize_in_pieces(&self, text: &str) -> Result<Vec<Token>, EngineError> {
-        let mut cuts: Vec<usize> = Vec::new();
-        for (_, content) in self.special.iter().filter(|(_, content)| content.chars().count() > 1) {
-            let first = content.chars().next().map_or(1, char::len_utf8);
-            cuts.extend(text.match_indices(content.as_str()).map(|(at, _)| at + first));
-        }
-        cuts.push(text.len());
-        cuts.sort_unstable();
-        cuts.dedup();
-        let mut tokens = Vec::new();
-        let mut from = 0;
-        for cut in cuts {
-            tokens.extend(encode(&self.plain, &text[from..cut])?);
-            from = cut;
-        }
-        if let Some(forged) = tokens.iter().find(|token| self.is_special(**token)) {
-            return Err(EngineError::Failed(format!(
-                "the text cannot be taken as plain text: it always becomes the special token {forged}"
-            )));
-        }
-        Ok(tokens)
     }
 }
 

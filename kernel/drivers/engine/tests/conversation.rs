@@ -4,9 +4,10 @@
 
 mod common;
 
-use common::{SMOLLM2, load, of_tokens, run};
-use lucid_engine::LoadOptions;
+use common::load;
+use lucid_contract::{SMOLLM2, of_tokens, run};
 use lucid_kernel::port::Engine;
+use lucid_model::load::LoadOptions;
 
 /// Resident memory of this process, in MiB.
 fn resident_mib() -> u64 {

@@ -1,16 +1,15 @@
 //! Model files, sound and damaged.
 #![allow(clippy::unwrap_used)]
 
-mod common;
-
 use std::fs;
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
-use common::{QWEN_05B, SMOLLM2, model_path};
-use lucid_engine::gguf::inspect;
-use lucid_engine::{LoadOptions, Mistralrs, ModelSource, ModelSpec};
+use lucid_contract::{QWEN_05B, SMOLLM2, model_path};
+use lucid_engine::Mistralrs;
 use lucid_kernel::port::EngineError;
+use lucid_model::gguf::inspect;
+use lucid_model::load::{LoadOptions, ModelSource, ModelSpec};
 
 /// Both ways into a file must refuse it with a reason that holds `part`.
 fn check_refused(path: &Path, part: &str) {
@@ -30,16 +29,16 @@ fn check_refused(path: &Path, part: &str) {
 fn a_model_file_tells_what_it_holds() {
     let info = inspect(&model_path(SMOLLM2)).unwrap();
     assert_eq!((info.architecture.as_str(), info.n_ctx, info.n_layers), ("llama", Some(8192), 30));
-    assert_eq!((info.n_kv_heads, info.head_dim, info.kv_bytes_per_token), (90, 64, 46_080));
+    assert_eq!((info.n_kv_heads, info.head_dim, info.kv_numbers_per_token), (90, 64, 11_520));
     assert_eq!(info.bytes, 98_362_432);
     let qwen = inspect(&model_path(QWEN_05B)).unwrap();
     assert_eq!((qwen.architecture.as_str(), qwen.n_ctx, qwen.n_layers), ("qwen2", Some(32_768), 24));
-    assert_eq!((qwen.n_kv_heads, qwen.head_dim, qwen.kv_bytes_per_token), (48, 64, 24_576));
+    assert_eq!((qwen.n_kv_heads, qwen.head_dim, qwen.kv_numbers_per_token), (48, 64, 6_144));
     assert!(qwen.chat_template.as_ref().is_some_and(|template| template.contains("<tool_call>")));
     assert_eq!(qwen.eos.as_ref().map(|token| (token.id, token.text.as_str())), Some((151_645, "<|im_end|>")));
     let stop: Vec<u32> = qwen.stop.iter().map(|token| token.id).collect();
     assert_eq!(stop, [151_645, 151_643]);
-    assert_eq!(qwen.unloadable(), None);
+    assert!(qwen.missing.is_empty());
 }
 
 #[test]

@@ -9,12 +9,13 @@ use std::time::{Duration, Instant};
 
 use lucid_kernel::abi::{StopReason, Token};
 use lucid_kernel::port::{CancelFlag, Delta, EngineError};
+use lucid_model::choose::Rules;
+use lucid_model::text::TextStream;
 
 use super::{Mistralrs, lock, sequence};
-use crate::chooser::{Chooser, KeepRule, Release, Rules, Signal};
+use crate::chooser::{Chooser, Frame, KeepRule, Release, Signal};
 use crate::ledger::Match;
 use crate::runner::{Runner, discard};
-use crate::text::TextStream;
 
 /// How often a waiting `decode` looks at its cancel flag.
 const CANCEL_POLL: Duration = Duration::from_millis(10);
@@ -136,9 +137,10 @@ impl Mistralrs {
         let runner =
             session.runner.as_ref().ok_or_else(|| EngineError::Failed("the engine is not running".into()))?;
         let (sender, signals) = mpsc::channel();
-        let (max_tokens, end) = (rules.max_tokens, rules.end);
-        let chooser = Arc::new(Chooser::new(rules, keep, sender.clone()));
-        runner.submit(prompt.to_vec(), max_tokens, end, Arc::clone(&chooser), sender)?;
+        let max_tokens = rules.max_tokens;
+        let frame = Frame { prompt_len: prompt.len(), end: self.model.end };
+        let chooser = Arc::new(Chooser::new(frame, rules, keep, sender.clone()));
+        runner.submit(prompt.to_vec(), max_tokens, frame.end, Arc::clone(&chooser), sender)?;
         session.last = Some(Running { prompt, found, chooser, signals });
         Ok(found)
     }

@@ -1,9 +1,9 @@
 //! Lark grammars to matchers, by llguidance. It says nothing on standard error.
 
+use llguidance::api::{GrammarInit, TopLevelGrammar};
+use llguidance::{Matcher, ParserFactory};
 use lucid_kernel::abi::Grammar;
 use lucid_kernel::port::EngineError;
-use mistralrs::core::llguidance::api::{GrammarInit, TopLevelGrammar};
-use mistralrs::core::llguidance::{Matcher, ParserFactory};
 
 /// The longest grammar, in bytes.
 const MAX_GRAMMAR_BYTES: usize = 4 << 20;
@@ -11,7 +11,10 @@ const MAX_GRAMMAR_BYTES: usize = 4 << 20;
 const SILENT: u32 = 0;
 
 /// Makes a matcher that stands at the grammar's beginning.
-pub(crate) fn compile(factory: &ParserFactory, grammar: &Grammar) -> Result<Matcher, EngineError> {
+///
+/// # Errors
+/// [`EngineError::Grammar`] when it is too long or no grammar.
+pub fn compile(factory: &ParserFactory, grammar: &Grammar) -> Result<Matcher, EngineError> {
     let bytes = grammar.lark.len();
     if bytes > MAX_GRAMMAR_BYTES {
         return Err(EngineError::Grammar(format!(
@@ -31,7 +34,7 @@ pub(crate) fn compile(factory: &ParserFactory, grammar: &Grammar) -> Result<Matc
 
 #[cfg(test)]
 mod tests {
-    use mistralrs::core::llguidance::toktrie::ApproximateTokEnv;
+    use llguidance::toktrie::ApproximateTokEnv;
 
     use super::*;
 

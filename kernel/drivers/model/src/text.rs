@@ -4,13 +4,13 @@
 /// Joins bytes to text as they come. What it gives out, put together, is what
 /// [`String::from_utf8_lossy`] makes of all bytes.
 #[derive(Debug, Default)]
-pub(crate) struct TextStream {
+pub struct TextStream {
     held: Vec<u8>,
 }
 
 impl TextStream {
     /// Takes more bytes and gives the characters that are complete now.
-    pub(crate) fn push(&mut self, bytes: &[u8]) -> String {
+    pub fn push(&mut self, bytes: &[u8]) -> String {
         self.held.extend_from_slice(bytes);
         let keep = incomplete_tail(&self.held);
         let ready = self.held.len() - keep;
@@ -20,7 +20,7 @@ impl TextStream {
     }
 
     /// Gives what is left; a character that never became complete is shown as U+FFFD.
-    pub(crate) fn finish(&mut self) -> String {
+    pub fn finish(&mut self) -> String {
         let text = String::from_utf8_lossy(&self.held).into_owned();
         self.held.clear();
         text

@@ -9,7 +9,7 @@ const NEGLIGIBLE: f32 = 25.0;
 
 /// Draws the token at this position. The same logits, sampling and position always give the
 /// same token. None when no logit is finite.
-pub(crate) fn draw(logits: &[f32], sampling: Sampling, position: usize) -> Option<Token> {
+pub fn draw(logits: &[f32], sampling: Sampling, position: usize) -> Option<Token> {
     let best = greedy(logits)?;
     if sampling.temperature < GREEDY_BELOW {
         return Some(best);

@@ -10,11 +10,8 @@ use lucid_kernel::port::EngineError;
 
 use self::read::{Header, Value};
 
-/// The architectures that mistralrs 0.8.1 loads from GGUF files.
-const LOADABLE: [&str; 8] = ["llama", "mistral3", "phi2", "phi3", "starcoder2", "qwen2", "qwen3", "qwen3moe"];
-
 /// Texts of tokens that end an answer in the chat formats in use.
-pub(crate) const STOP_TEXTS: [&str; 9] = [
+pub const STOP_TEXTS: [&str; 9] = [
     "<|im_end|>",
     "<|endoftext|>",
     "<|eot_id|>",
@@ -28,9 +25,6 @@ pub(crate) const STOP_TEXTS: [&str; 9] = [
 
 /// The token type that the format gives ordinary text.
 const NORMAL_TOKEN: u64 = 1;
-
-/// Bytes of one number in the key-value cache on a CPU (F32).
-const CACHE_NUMBER_BYTES: u64 = 4;
 
 /// A special token of a model.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,6 +54,8 @@ pub struct GgufInfo {
     pub bytes: u64,
     /// The Jinja chat template, if the file has one.
     pub chat_template: Option<String>,
+    /// How text is cut before it becomes tokens, by the name that llama.cpp gave it (`qwen2`).
+    pub pre_tokenizer: Option<String>,
     /// The begin-of-text token, if any.
     pub bos: Option<SpecialToken>,
     /// The end-of-text token, if any.
@@ -67,29 +63,10 @@ pub struct GgufInfo {
     /// All tokens that end an answer: the end-of-text token first, then those of the usual
     /// chat formats that the vocabulary has.
     pub stop: Vec<SpecialToken>,
-    /// Memory that one token takes in the key-value cache on a CPU, in bytes.
-    pub kv_bytes_per_token: u64,
-    missing: Vec<String>,
-}
-
-impl GgufInfo {
-    /// Why mistralrs could not load the file, in words; none when it can.
-    pub fn unloadable(&self) -> Option<String> {
-        if !LOADABLE.contains(&self.architecture.as_str()) {
-            return Some(format!(
-                "its architecture is {}; this engine loads {}",
-                self.architecture,
-                LOADABLE.join(", ")
-            ));
-        }
-        if self.missing.is_empty() {
-            return None;
-        }
-        Some(format!(
-            "the file does not state {}; use a file that does, such as one made by a newer converter",
-            self.missing.join(", ")
-        ))
-    }
+    /// Numbers that one token takes in the key-value cache.
+    pub kv_numbers_per_token: u64,
+    /// Keys that every file should have and this one lacks.
+    pub missing: Vec<String>,
 }
 
 /// Reads what the file says of its model.
@@ -129,18 +106,17 @@ fn describe(path: &Path) -> Result<GgufInfo, String> {
         head_dim: narrow(key_dim)?,
         bytes: header.file_bytes(),
         chat_template: text(&header, "tokenizer.chat_template"),
+        pre_tokenizer: text(&header, "tokenizer.ggml.pre"),
         bos: specials.bos,
         eos: specials.eos,
         stop: specials.stop,
-        kv_bytes_per_token: kv_heads
-            .saturating_mul(key_dim.saturating_add(value_dim))
-            .saturating_mul(CACHE_NUMBER_BYTES),
+        kv_numbers_per_token: kv_heads.saturating_mul(key_dim.saturating_add(value_dim)),
         missing,
         architecture,
     })
 }
 
-/// The keys that mistralrs cannot do without and that the file lacks.
+/// The keys that no engine should have to guess and that the file lacks.
 fn missing_keys(header: &Header, architecture: &str) -> Vec<String> {
     let own = [
         "context_length",
