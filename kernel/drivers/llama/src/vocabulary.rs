@@ -1,0 +1,129 @@
+//! A model's tokenizer: text to tokens with and without special tokens, and back.
+
+use std::sync::{Arc, OnceLock};
+
+use llama_cpp_2::model::LlamaModel;
+use llama_cpp_2::token::LlamaToken;
+use lucid_kernel::abi::Token;
+use lucid_kernel::port::EngineError;
+use lucid_model::llguidance::ParserFactory;
+use lucid_model::llguidance::toktrie::{TokEnv, TokRxInfo, TokTrie, TokenId, TokenizerEnv};
+use lucid_model::plain;
+
+/// The tokenizer of a loaded model.
+pub(crate) struct Vocabulary {
+    model: Arc<LlamaModel>,
+    /// Ids and texts of all special tokens, in the order of their ids.
+    special: Vec<(Token, String)>,
+    size: Token,
+    /// Made when the first grammar comes: it looks at every token of the vocabulary.
+    grammars: OnceLock<Result<ParserFactory, String>>,
+}
+
+impl Vocabulary {
+    pub(crate) fn new(model: Arc<LlamaModel>) -> Self {
+        let size = Token::try_from(model.n_vocab()).unwrap_or(0);
+        let special = (0..size)
+            .filter(|token| model.vocab().is_control(native(*token)))
+            .map(|token| (token, String::from_utf8_lossy(&piece(&model, token)).into_owned()))
+            .collect();
+        Self { model, special, size, grammars: OnceLock::new() }
+    }
+
+    /// Whether there is such a token.
+    pub(crate) const fn contains(&self, token: Token) -> bool {
+        token < self.size
+    }
+
+    /// How many tokens there are.
+    pub(crate) const fn size(&self) -> usize {
+        self.size as usize
+    }
+
+    /// Tokens with which the model ends an answer.
+    pub(crate) fn ends(&self) -> impl Iterator<Item = Token> + '_ {
+        (0..self.size).filter(|token| self.model.vocab().is_eog(native(*token)))
+    }
+
+    /// The bytes that a token stands for; a special token is written out.
+    pub(crate) fn bytes_of(&self, token: Token) -> Vec<u8> {
+        if self.contains(token) { piece(&self.model, token) } else { Vec::new() }
+    }
+
+    pub(crate) fn tokenize(&self, text: &str, special: bool) -> Result<Vec<Token>, EngineError> {
+        if special {
+            return Ok(encode(&self.model, text.as_bytes(), true));
+        }
+        plain::tokenize(text, &self.special, &|text| Ok(encode(&self.model, text.as_bytes(), false)))
+    }
+
+    pub(crate) fn detokenize(&self, tokens: &[Token]) -> Result<String, EngineError> {
+        if let Some(unknown) = tokens.iter().find(|token| !self.contains(**token)) {
+            return Err(EngineError::Failed(format!(
+                "token {unknown} is not in the vocabulary of {} tokens",
+                self.size
+            )));
+        }
+        let tokens: Vec<LlamaToken> = tokens.iter().map(|token| native(*token)).collect();
+        let bytes = self.model.vocab().detokenize(&tokens, false, true);
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    }
+
+    /// What makes matchers of grammars over this vocabulary.
+    pub(crate) fn grammars(&self) -> Result<&ParserFactory, EngineError> {
+        let made = self.grammars.get_or_init(|| {
+            let env: TokEnv = Arc::new(Env::new(&self.model, self.size));
+            ParserFactory::new_simple(&env).map_err(|error| format!("{error:#}"))
+        });
+        made.as_ref().map_err(|reason| EngineError::Grammar(reason.clone()))
+    }
+}
+
+/// llama.cpp's name of a token.
+pub(crate) const fn native(token: Token) -> LlamaToken {
+    LlamaToken(token.cast_signed())
+}
+
+fn encode(model: &LlamaModel, text: &[u8], special: bool) -> Vec<Token> {
+    let tokens = model.vocab().tokenize(text, false, special);
+    tokens.into_iter().map(|token| token.0.cast_unsigned()).collect()
+}
+
+fn piece(model: &LlamaModel, token: Token) -> Vec<u8> {
+    model.vocab().token_to_piece(native(token), true, None)
+}
+
+/// The vocabulary as llguidance wants it.
+struct Env {
+    model: Arc<LlamaModel>,
+    trie: TokTrie,
+}
+
+impl Env {
+    fn new(model: &Arc<LlamaModel>, size: Token) -> Self {
+        let vocab = model.vocab();
+        let ends: Vec<TokenId> = (0..size).filter(|token| vocab.is_eog(native(*token))).collect();
+        let words: Vec<Vec<u8>> = (0..size)
+            .map(|token| {
+                let text = piece(model, token);
+                // Grammars name special tokens by this mark; text never matches them.
+                let is_special = vocab.is_control(native(token));
+                if is_special { [&[TokTrie::SPECIAL_TOKEN_MARKER], text.as_slice()].concat() } else { text }
+            })
+            .collect();
+        let end = vocab.eos().0.cast_unsigned();
+        let trie = TokTrie::from(&TokRxInfo::new(size, end), &words).with_eos_tokens(&ends);
+        Self { model: Arc::clone(model), trie }
+    }
+}
+
+impl TokenizerEnv for Env {
+    fn tok_trie(&self) -> &TokTrie {
+        &self.trie
+    }
+
+    fn tokenize_bytes(&self, bytes: &[u8]) -> Vec<TokenId> {
+        let encode = |text: &str| encode(&self.model, text.as_bytes(), false);
+        self.trie.tokenize_with_greedy_fallback(bytes, encode)
+    }
+}
