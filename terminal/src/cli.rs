@@ -19,7 +19,7 @@ use clap::{Args, Parser, Subcommand};
 ///
 /// Without a command it opens the shell in the current folder. The model answers from pages
 /// of the folders you mounted and shows where from, calls tools that run in a sandbox, and
-/// runs on this machine. Nothing leaves the machine.
+/// runs on this machine. Nothing leaves it unless you name a server in the settings.
 #[derive(Debug, Parser)]
 #[command(name = "lucid", version, max_term_width = 100, after_long_help = AFTER_HELP)]
 pub struct Cli {
@@ -44,15 +44,25 @@ cannot be used, 4 not allowed, 130 cancelled.
 Files: settings, index, sessions and models lie in the XDG folders, or all under LUCID_HOME
 when that is set. `lucid doctor` shows where, and whether all is well.";
 
-/// What the shell can be started with.
+/// Which model, and how it is run.
 #[derive(Debug, Clone, Args, Default)]
-pub struct ShellArgs {
+pub struct ModelArgs {
     /// The model: a name from `lucid model list`, a GGUF file, or a Hugging Face id
     #[arg(long, value_name = "NAME|PATH")]
     pub model: Option<String>,
+    /// What runs the model: auto, llama.cpp, mistralrs, or an engine of the settings
+    #[arg(long, value_name = "NAME")]
+    pub engine: Option<String>,
     /// Use at most this many tokens of the model's window
     #[arg(long, value_name = "TOKENS")]
     pub window: Option<u32>,
+}
+
+/// What the shell can be started with.
+#[derive(Debug, Clone, Args, Default)]
+pub struct ShellArgs {
+    #[command(flatten)]
+    pub model: ModelArgs,
     /// Go on with the last session
     #[arg(long = "continue")]
     pub resume: bool,
@@ -124,12 +134,8 @@ pub struct AskArgs {
     /// Mount this folder first, and answer from it alone (can be repeated)
     #[arg(long = "mount", value_name = "DIR")]
     pub mounts: Vec<PathBuf>,
-    /// The model: a name from `lucid model list`, a GGUF file, or a Hugging Face id
-    #[arg(long, value_name = "NAME|PATH")]
-    pub model: Option<String>,
-    /// Use at most this many tokens of the model's window
-    #[arg(long, value_name = "TOKENS")]
-    pub window: Option<u32>,
+    #[command(flatten)]
+    pub model: ModelArgs,
     /// Print one JSON object
     #[arg(long)]
     pub json: bool,
@@ -159,12 +165,8 @@ pub struct RunArgs {
     /// A parameter of the script (can be repeated)
     #[arg(long = "param", value_name = "NAME=VALUE")]
     pub params: Vec<String>,
-    /// The model: a name from `lucid model list`, a GGUF file, or a Hugging Face id
-    #[arg(long, value_name = "NAME|PATH")]
-    pub model: Option<String>,
-    /// Use at most this many tokens of the model's window
-    #[arg(long, value_name = "TOKENS")]
-    pub window: Option<u32>,
+    #[command(flatten)]
+    pub model: ModelArgs,
     /// Print one JSON object
     #[arg(long)]
     pub json: bool,
@@ -294,18 +296,16 @@ pub enum BenchCmd {
     Tools,
     /// What of the prompts of one session is computed, and what is reused
     Session {
-        /// The model
-        #[arg(long, value_name = "NAME|PATH")]
-        model: Option<String>,
+        #[command(flatten)]
+        model: ModelArgs,
         /// Questions to ask, in order
         #[arg(required = true, value_name = "QUESTION")]
         questions: Vec<String>,
     },
-    /// Prefill, decode and prefix reuse
+    /// Prefill, decode and prefix reuse, of every engine that is compiled in
     Engine {
-        /// The model
-        #[arg(long, value_name = "NAME|PATH")]
-        model: Option<String>,
+        #[command(flatten)]
+        model: ModelArgs,
     },
 }
 
@@ -315,9 +315,8 @@ pub struct PictureArgs {
     /// Questions to ask, in order
     #[arg(required = true)]
     pub questions: Vec<String>,
-    /// The model
-    #[arg(long)]
-    pub model: Option<String>,
+    #[command(flatten)]
+    pub model: ModelArgs,
     /// Columns
     #[arg(long, default_value_t = 100)]
     pub columns: u16,

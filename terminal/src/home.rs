@@ -50,6 +50,14 @@ impl Home {
         self.config.join("settings.toml")
     }
 
+    /// A file that the settings name: from `~`, or from the folder of the settings.
+    pub fn file_of_settings(&self, path: &str) -> PathBuf {
+        match path.strip_prefix("~/").zip(etcetera::home_dir().ok()) {
+            Some((rest, home)) => home.join(rest),
+            None => self.config.join(path),
+        }
+    }
+
     /// The index of the mounted folders.
     pub fn index_dir(&self) -> PathBuf {
         self.data.join("index")
@@ -73,6 +81,11 @@ impl Home {
     /// Downloaded models.
     pub fn models_dir(&self) -> PathBuf {
         self.cache.join("models")
+    }
+
+    /// Computed beginnings of prompts.
+    pub fn snapshots_dir(&self) -> PathBuf {
+        self.cache.join("prompts")
     }
 
     /// Compiled plugins.

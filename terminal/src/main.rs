@@ -1,6 +1,7 @@
 //! `lucid`: the command line and the shell.
 
 mod cli;
+mod engines;
 mod exit;
 mod home;
 mod machine;

@@ -1,9 +1,11 @@
 //! The user's settings: read once at start into one checked value.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use crate::engines::{AUTO, EngineChoice, NamedEngine};
 use crate::exit::Failure;
 use crate::home::Home;
 use lucid_kernel::policy::Rule;
@@ -17,28 +19,52 @@ const MAX_SETTINGS_BYTES: u64 = 1024 * 1024;
 pub struct Settings {
     /// A model's name or path, or `auto`.
     pub model: String,
+    /// What runs the model: `auto`, `llama.cpp`, `mistralrs`, or one of `engines`.
+    pub engine: String,
     /// The most tokens of the window, if less than the model's own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub window_tokens: Option<u32>,
     /// The most memory that the engine keeps of earlier prompts, in MiB.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cache_mib: Option<u64>,
+    /// Threads that the model computes with; one for each core when not said. One fewer is quicker
+    /// where other programs work too: the threads wait for each other.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub threads: Option<usize>,
+    /// A smaller model of the same family that drafts for the model, where that is faster.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub draft: Option<String>,
+    /// The most memory that all loaded models take together, in MiB.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub loaded_max_mib: Option<u64>,
+    /// The model is let go of after so many minutes without work.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unload_minutes: Option<u64>,
     /// Folders that the user does not want to be asked about.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub declined_mounts: Vec<String>,
     /// Which tools may run: `[[rules]] tool = "calc"`, `verdict = "ask"`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub rules: Vec<Rule>,
+    /// Engines by names of the user's own: `[engines.big]`, `url = "https://…"`.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub engines: BTreeMap<String, NamedEngine>,
 }
 
 impl Default for Settings {
     fn default() -> Self {
         Self {
             model: "auto".into(),
+            engine: AUTO.into(),
             window_tokens: None,
             cache_mib: None,
+            threads: None,
+            draft: None,
+            loaded_max_mib: None,
+            unload_minutes: None,
             declined_mounts: Vec::new(),
             rules: Vec::new(),
+            engines: BTreeMap::new(),
         }
     }
 }
@@ -59,7 +85,51 @@ impl Settings {
             return Err(unreadable(&path, &format!("it has more than {MAX_SETTINGS_BYTES} bytes")));
         }
         let text = std::fs::read_to_string(&path).map_err(|error| unreadable(&path, &error.to_string()))?;
-        toml::from_str(&text).map_err(|error| unreadable(&path, &error.to_string()))
+        let settings: Self = toml::from_str(&text).map_err(|error| unreadable(&path, &error.to_string()))?;
+        settings.check().map_err(|(table, key, reason)| {
+            unreadable(&path, &format!("line {}: {reason}", line_of(&text, &table, key)))
+        })?;
+        Ok(settings)
+    }
+
+    /// Finds what is wrong beyond the form: the table, the key and the reason.
+    fn check(&self) -> Result<(), (String, &'static str, String)> {
+        for (name, engine) in &self.engines {
+            let table = format!("engines.{name}");
+            let fits = |c: char| c.is_alphanumeric() || c == '-' || c == '_';
+            if EngineChoice::named(name).is_some() || name.is_empty() || !name.chars().all(fits) {
+                let reason = format!(
+                    "an engine cannot be named {name:?}: take letters, digits, - and _, and none of {}",
+                    EngineChoice::names().join(", ")
+                );
+                return Err((table, "", reason));
+            }
+            engine.check().map_err(|mistake| (table, mistake.key, mistake.reason))?;
+        }
+        self.find_engine(&self.engine).map(drop).map_err(|reason| (String::new(), "engine", reason))
+    }
+
+    /// The engine of this name: one of the settings' own, or one that is built in.
+    ///
+    /// # Errors
+    /// Words for a person, when there is none.
+    pub fn find_engine(&self, name: &str) -> Result<Result<&NamedEngine, EngineChoice>, String> {
+        if let Some(named) = self.engines.get(name) {
+            return Ok(Ok(named));
+        }
+        EngineChoice::named(name).map(Err).ok_or_else(|| {
+            let own = self.engines.keys().map(String::as_str);
+            let known: Vec<&str> = EngineChoice::names().into_iter().chain(own).collect();
+            format!("there is no engine {name:?}; there are {}", known.join(", "))
+        })
+    }
+
+    /// Where a setting stands, for error messages; none when it is not in the file.
+    pub fn place(home: &Home, table: &str, key: &str) -> Option<String> {
+        let path = home.settings_file();
+        let text = std::fs::read_to_string(&path).ok()?;
+        let line = line_of(&text, table, key);
+        (line > 0).then(|| format!("{}, line {line}", path.display()))
     }
 
     /// Writes the settings, whole or not at all.
@@ -84,10 +154,61 @@ impl Settings {
     }
 }
 
+/// The line of a key in a table of TOML, or of the table where the key is not found; 0 when
+/// neither is. Only for error messages: keys in other forms than `key = …` are not found.
+fn line_of(text: &str, table: &str, key: &str) -> usize {
+    let (mut current, mut found) = (String::new(), 0);
+    for (number, line) in (1..).zip(text.lines()) {
+        let line = line.trim();
+        if let Some(header) = line.strip_prefix('[').and_then(|rest| rest.split(']').next()) {
+            current = header.trim().replace('"', "");
+            if current == table {
+                found = number;
+            }
+        } else if current == table && line.split('=').next().is_some_and(|name| name.trim() == key) {
+            return number;
+        }
+    }
+    found
+}
+
 fn unreadable(path: &Path, reason: &str) -> Failure {
     Failure::config(format!(
         "cannot read the settings {}: {}\nmend the file, or remove it to start with the defaults",
         path.display(),
         reason.trim_end()
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mistakes_are_told_with_their_line() {
+        let folder = tempfile::tempdir().unwrap();
+        let home = Home::under(folder.path());
+        Home::make_parent(&home.settings_file()).unwrap();
+        let big = "[engines.big]\nurl = \"https://a.example\"\nmodel = \"m\"\n";
+        for (text, line, word) in [
+            ("model = \"auto\"\nengine = \"warp\"\n".to_owned(), 2, "llama.cpp"),
+            ("engine = \"bigg\"\n".to_owned() + big, 1, "big"),
+            (big.replace("https://a.example", "a.example:1:2"), 2, "url"),
+            (big.to_owned() + "key_env = \"A\"\nkey_file = \"b\"\n", 5, "two keys"),
+            ("\n[engines.auto]\nmodel = \"m\"\n".to_owned(), 2, "cannot be named"),
+            (big.replace("model = \"m\"", "modell = 3"), 3, "modell"),
+        ] {
+            std::fs::write(home.settings_file(), &text).unwrap();
+            let message = Settings::load(&home).unwrap_err().message;
+            assert!(message.contains(&format!("line {line}")), "{text}\n{message}");
+            assert!(message.to_lowercase().contains(word), "{text}\n{message}");
+        }
+        std::fs::write(home.settings_file(), "engine = \"big\"\n".to_owned() + big).unwrap();
+        let settings = Settings::load(&home).unwrap();
+        assert!(settings.find_engine("big").unwrap().is_ok_and(NamedEngine::is_remote));
+        assert_eq!(Settings::place(&home, "engines.big", "model").unwrap().rsplit(' ').next(), Some("4"));
+        // What is written is what is read.
+        settings.save(&home).unwrap();
+        assert_eq!(Settings::load(&home).unwrap(), settings);
+    }
 }

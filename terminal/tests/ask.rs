@@ -9,6 +9,7 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use common::{Home, Ran, SMALL, SMALLEST, model};
+use lucid_contract::alone;
 use serde_json::{Value, json};
 
 fn ask(home: &Home, which: (&str, &str), more: &[&str], question: &str) -> Value {
@@ -30,6 +31,7 @@ fn cites(answer: &Value, text: &str) {
 
 #[test]
 fn an_answer_comes_from_the_right_file_and_says_from_which_lines() {
+    let _alone = alone();
     let home = Home::new();
     home.write("notes/rent.md", "# Flat\n\nThe landlord is Mr Okafor.\n\nThe rent is 731 euros a month.\n");
     home.write("notes/car.md", "# Car\n\nThe car is a blue Fiat.\n\nThe insurance is 402 euros a year.\n");
@@ -47,7 +49,8 @@ fn an_answer_comes_from_the_right_file_and_says_from_which_lines() {
             assert!(answer[key][member].is_u64(), "{key}.{member}: {answer:#}");
         }
     }
-    assert_eq!(answer["engine"], json!("mistralrs"));
+    let engine = if cfg!(feature = "llama-cpp") { "llama.cpp" } else { "mistralrs" };
+    assert_eq!(answer["engine"], json!(engine));
     assert!(answer["session"].is_string() && answer["model"].is_string(), "{answer:#}");
     assert_eq!(answer["tool_calls"], json!([]));
     // The next one needs no folder named: it is mounted. A small window works too.
@@ -63,6 +66,7 @@ fn an_answer_comes_from_the_right_file_and_says_from_which_lines() {
 
 #[test]
 fn the_calculator_is_called_where_it_is_needed_and_nowhere_else() {
+    let _alone = alone();
     let home = Home::new();
     for (question, expected) in [
         ("What is 17.5% of 2310.40? Use the calculator.", "404.32"),
@@ -85,6 +89,7 @@ fn the_calculator_is_called_where_it_is_needed_and_nowhere_else() {
 
 #[test]
 fn what_is_piped_in_is_a_page() {
+    let _alone = alone();
     let home = Home::new();
     let small = model(SMALL);
     let mut command = home.command(&["ask", "--json", "--model", &small, "Which port does the server use?"]);
@@ -100,6 +105,7 @@ fn what_is_piped_in_is_a_page() {
 
 #[test]
 fn a_question_longer_than_the_window_is_refused_and_says_what_is_too_big() {
+    let _alone = alone();
     let home = Home::new();
     let smallest = model(SMALLEST);
     let question = "why ".repeat(4_000);
@@ -110,6 +116,7 @@ fn a_question_longer_than_the_window_is_refused_and_says_what_is_too_big() {
 
 #[test]
 fn a_plugin_of_ones_own_is_called() {
+    let _alone = alone();
     let home = Home::new();
     let module = r#"(component
         (core module $m (func (export "f") (param i32) (result i32)
@@ -135,6 +142,7 @@ const SCRIPT: &str = "---\nname: digest\nparams:\n  topic: rent\nmounts: [notes]
 
 #[test]
 fn a_script_s_typed_results_fit_their_schemas_with_the_smallest_model() {
+    let _alone = alone();
     let home = Home::new();
     home.write("notes/rent.md", "The rent is 731 euros a month.\n");
     home.write("digest.md", SCRIPT);
@@ -155,6 +163,7 @@ fn a_script_s_typed_results_fit_their_schemas_with_the_smallest_model() {
 
 #[test]
 fn two_at_once_on_one_home_both_work() {
+    let _alone = alone();
     let home = Home::new();
     home.write("notes/a.md", "The server listens on port 7411.\n");
     home.run(&["mount", "notes"]).good();
@@ -172,6 +181,7 @@ fn two_at_once_on_one_home_both_work() {
 
 #[test]
 fn a_killed_session_goes_on_with_all_that_was_taken() {
+    let _alone = alone();
     let home = Home::new();
     let smallest = model(SMALLEST);
     let story = "Tell a very long story about a heron called Quill.";
@@ -205,6 +215,7 @@ fn a_killed_session_goes_on_with_all_that_was_taken() {
 
 #[test]
 fn output_for_programs_holds_no_escape_sequences_and_the_result_alone_is_on_stdout() {
+    let _alone = alone();
     let home = Home::new();
     let smallest = model(SMALLEST);
     let ran = home.run(&["ask", "--model", &smallest, "--no-tools", "Say hello."]);
@@ -215,6 +226,7 @@ fn output_for_programs_holds_no_escape_sequences_and_the_result_alone_is_on_stdo
 
 #[test]
 fn a_seed_repeats_its_draw() {
+    let _alone = alone();
     let home = Home::new();
     let draw = |seed: &str| {
         ask(&home, SMALLEST, &["--no-tools", "--seed", seed], "Name an animal.")["answer"].clone()

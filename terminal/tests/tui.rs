@@ -10,6 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use common::{SMALLEST, model};
+use lucid_contract::alone;
 
 /// The longest that anything here may take: loading a small model on a busy machine, mostly.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -126,6 +127,7 @@ impl Drop for Tmux {
 
 #[test]
 fn a_model_that_cannot_be_loaded_is_told_and_nothing_typed_is_lost() {
+    let _alone = alone();
     let tmux = Tmux::new("no-model");
     tmux.lucid("--model missing.gguf");
     tmux.wait_for("y / n");
@@ -151,6 +153,7 @@ fn a_model_that_cannot_be_loaded_is_told_and_nothing_typed_is_lost() {
 
 #[test]
 fn a_session_with_a_real_model() {
+    let _alone = alone();
     let tmux = Tmux::new("session");
     tmux.lucid(&format!("--model {} --no-tools", model(SMALLEST)));
     // Typed before the model is there: it waits, then it goes.
@@ -188,6 +191,7 @@ fn a_session_with_a_real_model() {
 
 #[test]
 fn a_signal_gives_the_terminal_back_and_keeps_the_line() {
+    let _alone = alone();
     let tmux = Tmux::new("signal");
     tmux.lucid("--model missing.gguf");
     tmux.wait_for("y / n");

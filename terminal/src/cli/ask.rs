@@ -37,7 +37,6 @@ pub fn run(home: &Home, args: &AskArgs) -> Result<u8, Failure> {
     let has_stdin = !attached.is_empty();
     let wanted = Wanted {
         model: args.model.clone(),
-        window: args.window,
         tools: !args.no_tools,
         resume: args.resume,
         roots,

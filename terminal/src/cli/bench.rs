@@ -22,8 +22,8 @@ pub fn run(home: &Home, command: &BenchCmd) -> Result<u8, Failure> {
         }
         BenchCmd::Kernel { pages, window } => kernel::run(*pages, *window),
         BenchCmd::Tools => lucid_tools::bench::run().map_err(|error| Failure::task(error.to_string()))?,
-        BenchCmd::Session { model, questions } => engine::turns(home, model.as_deref(), questions)?,
-        BenchCmd::Engine { model } => engine::run(home, model.as_deref())?,
+        BenchCmd::Session { model, questions } => engine::turns(home, model, questions)?,
+        BenchCmd::Engine { model } => engine::run(home, model)?,
     };
     out::json(&value);
     Ok(exit::OK)

@@ -1,9 +1,12 @@
 //! `lucid doctor`: is all well on this machine, and if not, what to do.
 
-use serde::Serialize;
+use std::sync::Arc;
+use std::time::Duration;
 
 use lucid_kernel::chat::{ChatFormat, FormatSource};
-use lucid_kernel::port::{ChatTemplate, Disk};
+use lucid_kernel::port::{ChatTemplate, Disk, Engine as _};
+use lucid_remote::{O200k, Remote};
+use serde::Serialize;
 
 use super::{mount, out};
 use crate::exit::{self, Failure};
@@ -37,7 +40,7 @@ impl Finding {
 /// None: what is wrong is printed, and the exit code says that something is.
 pub fn run(home: &Home, json: bool) -> Result<u8, Failure> {
     let machine = models::Machine::probe();
-    let findings = vec![
+    let mut findings = vec![
         cpu(),
         memory(&machine),
         space(home),
@@ -47,6 +50,7 @@ pub fn run(home: &Home, json: bool) -> Result<u8, Failure> {
         journal(home),
         tools(home),
     ];
+    findings.extend(engines(home));
     let all_well = findings.iter().all(|finding| finding.ok);
     if json {
         out::json(&findings);
@@ -134,6 +138,38 @@ fn settings(home: &Home) -> Finding {
     }
 }
 
+/// How long a server may take to answer a check.
+const CHECK_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Whether the servers of the settings' own engines can be reached.
+fn engines(home: &Home) -> Vec<Finding> {
+    let Ok(settings) = Settings::load(home) else { return Vec::new() };
+    let far = settings.engines.iter().filter(|(_, engine)| engine.is_remote());
+    far.map(|(name, engine)| {
+        let place = |key| Settings::place(home, &format!("engines.{name}"), key).unwrap_or_default();
+        let mut spec = match engine.remote(name, home) {
+            Ok(spec) => spec,
+            Err(mistake) => {
+                return Finding::bad("engine", format!("{name}: {}", mistake.reason), place(mistake.key));
+            }
+        };
+        spec.timeouts.connect = spec.timeouts.connect.min(CHECK_TIMEOUT);
+        spec.timeouts.first_byte = spec.timeouts.first_byte.min(CHECK_TIMEOUT);
+        spec.retries = 0;
+        match Remote::connect(spec, Arc::new(O200k)) {
+            Ok(engine) => {
+                let info = engine.info();
+                let host = info
+                    .host
+                    .map_or_else(|| "this machine".into(), |host| format!("{host} (off this machine)"));
+                Finding::good("engine", format!("{name}: {}, {} tokens, at {host}", info.engine, info.n_ctx))
+            }
+            Err(error) => Finding::bad("engine", format!("{name}: {error}"), place("url")),
+        }
+    })
+    .collect()
+}
+
 fn model(home: &Home) -> Finding {
     let checked = (|| {
         let settings = Settings::load(home)?;
@@ -146,9 +182,9 @@ fn model(home: &Home) -> Finding {
             return Ok((format!("{model}"), None));
         }
         let path = store.path(&model).map_err(|error| Failure::config(error.to_string()))?;
-        let info = lucid_engine::gguf::inspect(&path).map_err(|error| Failure::config(error.to_string()))?;
+        let info = lucid_model::gguf::inspect(&path).map_err(|error| Failure::config(error.to_string()))?;
         let window = info.n_ctx.map_or_else(|| "unknown".into(), |tokens| tokens.to_string());
-        let text = |token: Option<&lucid_engine::gguf::SpecialToken>| {
+        let text = |token: Option<&lucid_model::gguf::SpecialToken>| {
             token.map_or_else(String::new, |t| t.text.clone())
         };
         let template = ChatTemplate {

@@ -2,14 +2,17 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
-use lucid_engine::{LoadOptions, Mistralrs, ModelSource, ModelSpec};
 use lucid_kernel::abi::{Call, Fault, ToolSpec};
-use lucid_kernel::port::{CancelFlag, EngineError};
+use lucid_kernel::port::{CancelFlag, Engine, EngineError};
+use lucid_model::load::{LoadOptions, ModelSource, ModelSpec};
+use lucid_remote::{O200k, Remote};
 use lucid_tools::ToolHost;
 use serde_json::json;
 
-use super::{ModelCmd, out, session};
+use super::{ModelArgs, ModelCmd, out, session};
+use crate::engines::{self, EngineChoice, NamedEngine, Pool, Terms};
 use crate::exit::{self, Failure};
 use crate::home::Home;
 use crate::machine::{Loaded, Loader, ToolOutput, Tools};
@@ -129,34 +132,92 @@ pub fn resolve(store: &Store, name: &str) -> Result<(ModelRef, Option<String>), 
 
 /// Loads the model of the settings or the command line, fetching it first when it is not
 /// there, and the tools.
-pub fn loader(home: &Home, settings: &Settings, model: Option<String>, window: Option<u32>) -> Loader {
-    let home = home.clone();
-    let name = model.unwrap_or_else(|| settings.model.clone());
-    let options = LoadOptions {
-        window: window.or(settings.window_tokens),
-        cache_bytes: settings.cache_mib.map(|mib| mib * 1024 * 1024),
-        ..LoadOptions::default()
-    };
+pub fn loader(home: &Home, settings: &Settings, model: ModelArgs) -> Loader {
+    let (home, settings) = (home.clone(), settings.clone());
     Box::new(move |on_progress, cancel| {
         let tools = open_tools(&home, on_progress)?;
-        let engine = Arc::new(load_engine(&home, &name, &options, on_progress, cancel)?);
+        let pool = pool(&settings);
+        let engine = load_engine(&home, &settings, &model, &pool, on_progress, cancel)?;
         Ok(Loaded { engine, tools })
     })
 }
 
-/// Loads a model, fetching it first when it is not there.
+/// The engines of this process.
+pub fn pool(settings: &Settings) -> Arc<Pool> {
+    Pool::new(settings.loaded_max_mib.map_or(u64::MAX, |mib| mib.saturating_mul(1 << 20)))
+}
+
+/// Loads the engine that is wanted, or that of the settings, fetching its model first when it is
+/// not there.
 ///
 /// # Errors
-/// When it is unknown, cannot be fetched or cannot be loaded.
+/// When the engine or the model is unknown, cannot be fetched, loaded or reached.
 pub fn load_engine(
     home: &Home,
-    name: &str,
-    options: &LoadOptions,
+    settings: &Settings,
+    wanted: &ModelArgs,
+    pool: &Arc<Pool>,
     on_progress: &mut dyn FnMut(String, Option<f32>),
     cancel: &CancelFlag,
-) -> Result<Mistralrs, Failure> {
+) -> Result<Arc<dyn Engine>, Failure> {
+    let name = wanted.engine.as_ref().unwrap_or(&settings.engine);
+    let builtin = NamedEngine::default();
+    let (named, choice) = match settings.find_engine(name).map_err(Failure::usage)? {
+        Ok(named) => (named, named.engine.unwrap_or_default()),
+        Err(choice) => (&builtin, choice),
+    };
+    if named.is_remote() {
+        return connect(home, name, named, wanted, pool, on_progress);
+    }
+    let local = local(home, settings, name, named, wanted, on_progress, cancel)?;
+    let Local { spec, options, bytes, place } = local;
+    on_progress(format!("loading {}", spec.name), None);
+    let terms = terms(name, spec.name.clone(), bytes, named.unload_minutes.or(settings.unload_minutes));
+    let model = spec.name.clone();
+    let opened = pool.open(terms, Box::new(move || engines::load(choice, &spec, &options)));
+    opened.map_err(|error| placed(&place, not_loaded(&model, &error)))
+}
+
+/// A model on this machine, ready to be loaded.
+pub struct Local {
+    /// Which.
+    pub spec: ModelSpec,
+    /// How.
+    pub options: LoadOptions,
+    /// The size of its file, in bytes; 0 when it has none.
+    bytes: u64,
+    /// Where the settings name it, for whoever has to mend it.
+    place: Option<String>,
+}
+
+/// Finds the model of an engine on this machine, fetching it first when it is not there.
+///
+/// # Errors
+/// When the model is unknown or cannot be fetched.
+pub fn local(
+    home: &Home,
+    settings: &Settings,
+    name: &str,
+    named: &NamedEngine,
+    wanted: &ModelArgs,
+    on_progress: &mut dyn FnMut(String, Option<f32>),
+    cancel: &CancelFlag,
+) -> Result<Local, Failure> {
+    let mut options = LoadOptions {
+        window: wanted.window.or(named.window_tokens).or(settings.window_tokens),
+        cache_bytes: settings.cache_mib.map(|mib| mib * 1024 * 1024),
+        threads: settings.threads,
+        snapshots: Some(home.snapshots_dir()),
+        ..LoadOptions::default()
+    };
     let store = store(home)?;
-    let (model, why) = resolve(&store, name)?;
+    let place = match (&wanted.model, &named.model) {
+        (Some(_), _) => None,
+        (None, Some(_)) => Settings::place(home, &format!("engines.{name}"), "model"),
+        (None, None) => Settings::place(home, "", "model"),
+    };
+    let model = wanted.model.as_ref().or(named.model.as_ref()).unwrap_or(&settings.model);
+    let (model, why) = resolve(&store, model).map_err(|failure| placed(&place, failure))?;
     if let Some(why) = why {
         on_progress(why, None);
     }
@@ -165,17 +226,80 @@ pub fn load_engine(
         ModelRef::Hub { repo, file: None } if !repo.to_lowercase().contains("gguf") => {
             ModelSource::Hub { repository: repo.clone(), revision: None }
         }
-        _ => ModelSource::Gguf(fetch(&store, &model, on_progress, cancel)?),
+        _ => ModelSource::Gguf(
+            fetch(&store, &model, on_progress, cancel).map_err(|failure| placed(&place, failure))?,
+        ),
     };
+    if let Some(draft) = named.draft.as_ref().or(settings.draft.as_ref()) {
+        let place = Settings::place(home, "", "draft");
+        let found = resolve(&store, draft).and_then(|(draft, _)| {
+            let path = fetch(&store, &draft, on_progress, cancel)?;
+            Ok(ModelSpec { name: draft.to_string(), source: ModelSource::Gguf(path) })
+        });
+        options.draft = Some(found.map_err(|failure| placed(&place, failure))?);
+    }
     if cancel.is_cancelled() {
         return Err(Failure::cancelled());
     }
-    on_progress(format!("loading {model}"), None);
-    let spec = ModelSpec { name: model.to_string(), source };
-    Mistralrs::load(&spec, options, &mut |_| {}).map_err(|error| match &error {
+    let bytes = match &source {
+        ModelSource::Gguf(path) => std::fs::metadata(path).map_or(0, |file| file.len()),
+        ModelSource::Hub { .. } => 0,
+    };
+    Ok(Local { spec: ModelSpec { name: model.to_string(), source }, options, bytes, place })
+}
+
+/// A failure with the place in the settings that it comes from.
+fn placed(place: &Option<String>, failure: Failure) -> Failure {
+    match place {
+        Some(place) => {
+            Failure::new(failure.code, format!("{}\n(the model is named in {place})", failure.message))
+        }
+        None => failure,
+    }
+}
+
+/// The engine of a name of the user's own is called so, others by their model.
+fn terms(engine: &str, model: String, bytes: u64, unload_minutes: Option<u64>) -> Terms {
+    let name = if EngineChoice::named(engine).is_some() { model } else { engine.to_owned() };
+    let unload_after = unload_minutes.map(|minutes| Duration::from_secs(minutes.saturating_mul(60)));
+    Terms { name, bytes, unload_after }
+}
+
+fn not_loaded(model: &str, error: &EngineError) -> Failure {
+    match error {
         EngineError::Load { .. } => Failure::config(error.to_string()),
         _ => Failure::config(format!("cannot load {model}: {error}")),
-    })
+    }
+}
+
+/// Connects to the servers of a named engine.
+fn connect(
+    home: &Home,
+    name: &str,
+    named: &NamedEngine,
+    wanted: &ModelArgs,
+    pool: &Arc<Pool>,
+    on_progress: &mut dyn FnMut(String, Option<f32>),
+) -> Result<Arc<dyn Engine>, Failure> {
+    let table = format!("engines.{name}");
+    let place = |key: &str| Settings::place(home, &table, key).unwrap_or_default();
+    let mut spec = named
+        .remote(name, home)
+        .map_err(|mistake| Failure::config(format!("{}: {}", place(mistake.key), mistake.reason)))?;
+    if wanted.model.is_some() {
+        return Err(Failure::usage(format!(
+            "the engine {name} runs the model {} on its servers; leave --model out, or name another engine",
+            spec.model
+        )));
+    }
+    spec.window = wanted.window.or(spec.window);
+    on_progress(format!("connecting to {}", named.url.all().join(", ")), None);
+    let terms = terms(name, spec.model.clone(), 0, None);
+    let load = move || -> Result<Arc<dyn Engine>, EngineError> {
+        Ok(Arc::new(Remote::connect(spec.clone(), Arc::new(O200k))?))
+    };
+    pool.open(terms, Box::new(load))
+        .map_err(|error| Failure::config(format!("{error}\n(the engine is set up in {})", place(""))))
 }
 
 fn fetch(

@@ -30,7 +30,6 @@ pub fn run(home: &Home, args: &RunArgs) -> Result<u8, Failure> {
     }
     let wanted = Wanted {
         model: args.model.clone(),
-        window: args.window,
         tools: true,
         files: Some(!roots.is_empty()),
         roots,

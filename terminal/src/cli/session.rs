@@ -6,10 +6,11 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use crossbeam_channel::RecvTimeoutError;
 use lucid_disk::TantivyDisk;
 use lucid_journal::SqliteJournal;
-use lucid_kernel::abi::{EngineInfo, Event, FaultKind, TurnOptions, TurnReport};
+use lucid_kernel::abi::{EngineInfo, Event, FaultKind, TurnEnd, TurnOptions, TurnReport};
 use lucid_kernel::port::{CancelFlag, Disk, DiskError, Journal};
 
-use super::out;
+use super::{ModelArgs, out};
+use crate::engines::{EngineChoice, named};
 use crate::exit::Failure;
 use crate::home::Home;
 use crate::machine::api::{Command, Notice};
@@ -22,10 +23,8 @@ pub const TICK: Duration = Duration::from_millis(50);
 /// What a command wants of its machine.
 #[derive(Debug, Clone, Default)]
 pub struct Wanted {
-    /// The model, if not the one of the settings.
-    pub model: Option<String>,
-    /// The window, if not the one of the settings.
-    pub window: Option<u32>,
+    /// The model and how it is run, where that is not as the settings say.
+    pub model: ModelArgs,
     /// Whether tools are offered.
     pub tools: bool,
     /// Whether the last session goes on.
@@ -49,8 +48,8 @@ pub fn open(home: &Home, wanted: &Wanted) -> Result<Machine, Failure> {
     let journal = open_journal(home)?;
     let session = choose_session(journal.as_ref(), wanted.resume)?;
     let before = engine_of(journal.as_ref(), &session)?;
-    let model = wanted.model.clone().or_else(|| before.as_ref().map(|engine| engine.model.clone()));
-    let window = wanted.window.or_else(|| before.as_ref().map(|engine| engine.n_ctx));
+    let model =
+        before.map_or_else(|| wanted.model.clone(), |before| as_before(&settings, &wanted.model, before));
     let disk: Arc<dyn Disk> = Arc::new(open_disk(home)?);
     let mounted =
         || disk.mounts().map(|mounts| !mounts.is_empty()).map_err(|error| Failure::config(error.to_string()));
@@ -69,7 +68,7 @@ pub fn open(home: &Home, wanted: &Wanted) -> Result<Machine, Failure> {
         rules: settings.rules.clone(),
         interactive: wanted.interactive,
         now_ms: now_ms(),
-        loader: super::model::loader(home, &settings, model, window),
+        loader: super::model::loader(home, &settings, model),
     }))
 }
 
@@ -126,9 +125,13 @@ pub fn turn(
     }
 }
 
-/// Why a call of the turn was not allowed, if one was not.
+/// Why the turn, or a call of it, was not allowed, if it was not.
 pub fn denied(report: &TurnReport) -> Option<String> {
-    let faults = report.calls.iter().filter_map(|call| call.result.as_ref().err());
+    let end = match &report.end {
+        TurnEnd::Failed(fault) => Some(fault),
+        _ => None,
+    };
+    let faults = report.calls.iter().filter_map(|call| call.result.as_ref().err()).chain(end);
     faults.filter(|fault| fault.kind == FaultKind::Denied).map(|fault| fault.message.clone()).next()
 }
 
@@ -204,7 +207,22 @@ fn choose_session(journal: &dyn Journal, resume: bool) -> Result<Session, Failur
         .ok_or_else(|| Failure::usage("there is no session to go on with yet; leave --continue out"))
 }
 
-/// The engine that a session was held with: it goes on with the same.
+/// What a session goes on with: the same as before, unless something else is wanted.
+fn as_before(settings: &Settings, wanted: &ModelArgs, before: EngineInfo) -> ModelArgs {
+    let far = named::engine_of_session(&before.model).filter(|name| settings.engines.contains_key(*name));
+    let near =
+        EngineChoice::compiled().into_iter().map(EngineChoice::name).find(|name| *name == before.engine);
+    let engine = far.or(near).map(str::to_owned);
+    let model = far.is_none().then_some(before.model);
+    let ModelArgs { model: wants_model, engine: wants_engine, window } = wanted.clone();
+    ModelArgs {
+        model: wants_model.or(model),
+        engine: wants_engine.or(engine),
+        window: window.or(Some(before.n_ctx)),
+    }
+}
+
+/// The engine that a session was held with.
 fn engine_of(journal: &dyn Journal, session: &Session) -> Result<Option<EngineInfo>, Failure> {
     let Session::Continue(name) = session else { return Ok(None) };
     let events = journal.load(name).map_err(|error| Failure::config(error.to_string()))?;

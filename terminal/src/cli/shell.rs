@@ -38,7 +38,6 @@ pub fn run(home: &Home, args: &ShellArgs) -> Result<u8, Failure> {
 fn wanted(args: &ShellArgs) -> Wanted {
     Wanted {
         model: args.model.clone(),
-        window: args.window,
         tools: !args.no_tools,
         resume: args.resume,
         // Folders can be mounted at any time.

@@ -451,6 +451,11 @@ impl Machine {
                 Err(_) => break,
             }
         }
+        // Who can be asked is likely to go on with the session later.
+        let goes_on = self.setup.interactive || matches!(self.setup.session, Session::Continue(_));
+        if let Some(live) = self.live.as_ref().filter(|_| goes_on) {
+            live.engine.keep();
+        }
     }
 
     fn die(&mut self, failure: &Failure) {

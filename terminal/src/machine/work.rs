@@ -60,14 +60,15 @@ pub struct Workers {
 }
 
 impl Workers {
-    /// Starts the engine's thread and one for disk and tools.
+    /// Starts a thread for each of the engine's slots and one for disk and tools.
     pub fn start(
         engine: &Arc<dyn Engine>,
         tools: &Arc<dyn Tools>,
         to: &Sender<Msg>,
         notices: &Sender<Notice>,
     ) -> Self {
-        let spawn = |jobs: Receiver<Job>| {
+        let spawn = |jobs: &Receiver<Job>| {
+            let jobs = jobs.clone();
             let worker = Worker {
                 engine: Arc::clone(engine),
                 tools: Arc::clone(tools),
@@ -82,8 +83,10 @@ impl Workers {
         };
         let (decodes, decode_jobs) = unbounded();
         let (others, other_jobs) = unbounded();
-        spawn(decode_jobs);
-        spawn(other_jobs);
+        for _ in 0..engine.info().slots.max(1) {
+            spawn(&decode_jobs);
+        }
+        spawn(&other_jobs);
         Self { decodes, others }
     }
 

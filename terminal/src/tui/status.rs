@@ -94,7 +94,13 @@ fn activity(state: &State, width: usize) -> Part {
 
 fn model(state: &State) -> Option<Part> {
     let engine = state.engine.as_ref()?;
-    Some(part(fit(&engine.model, MAX_PART_COLUMNS), state.theme.plain()))
+    Some(match &engine.host {
+        None => part(fit(&engine.model, MAX_PART_COLUMNS), state.theme.plain()),
+        // What is said leaves the machine.
+        Some(host) => {
+            part(fit(&format!("{} at {host}", engine.model), 2 * MAX_PART_COLUMNS), state.theme.tool())
+        }
+    })
 }
 
 fn window(state: &State, width: usize) -> Option<Part> {

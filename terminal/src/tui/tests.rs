@@ -180,6 +180,8 @@ fn ready() -> Notice {
             n_ctx: 4096,
             architecture: "qwen2".into(),
             prefill_tokens_per_s: Some(33.0),
+            host: None,
+            slots: 1,
         },
         session: "s1".into(),
         load_ms: 2_140,

@@ -10,7 +10,11 @@ use crate::Complaint;
 use crate::scan::{code_only, lines_with_word};
 
 const KERNEL: &str = "lucid-kernel";
-const DRIVERS: [&str; 3] = ["lucid-engine", "lucid-disk", "lucid-journal"];
+const DRIVERS: [&str; 5] = ["lucid-engine", "lucid-llama", "lucid-remote", "lucid-disk", "lucid-journal"];
+/// What the engines share: a library, which no one else but the terminal uses.
+const MODEL: &str = "lucid-model";
+/// The checks of all engines: for their tests alone.
+const CONTRACT: &str = "lucid-contract";
 const TOOLS: &str = "lucid-tools";
 const SDK: &str = "lucid-plugin";
 const TERMINAL: &str = "lucidsh";
@@ -20,10 +24,14 @@ fn allowed(package: &str) -> Option<(&'static str, Vec<&'static str>)> {
     let folder = match package {
         KERNEL => return Some(("kernel/", Vec::new())),
         TERMINAL => {
-            let all = DRIVERS.iter().copied().chain([KERNEL, TOOLS]).collect();
+            let all = DRIVERS.iter().copied().chain([KERNEL, MODEL, CONTRACT, TOOLS]).collect();
             return Some(("terminal/", all));
         }
-        "lucid-engine" => "kernel/drivers/engine/",
+        "lucid-engine" => return Some(("kernel/drivers/engine/", vec![KERNEL, MODEL, CONTRACT])),
+        "lucid-llama" => return Some(("kernel/drivers/llama/", vec![KERNEL, MODEL, CONTRACT])),
+        "lucid-remote" => return Some(("kernel/drivers/remote/", vec![KERNEL, MODEL, CONTRACT])),
+        MODEL => "kernel/drivers/model/",
+        CONTRACT => "kernel/drivers/contract/",
         "lucid-disk" => "kernel/drivers/disk/",
         "lucid-journal" => "kernel/drivers/journal/",
         TOOLS => "tools/",
@@ -124,7 +132,7 @@ fn is_ours(name: &str) -> bool {
 
 /// Sources that name a package, or include a file, which their own package must not know.
 pub fn check_source(name: &str, text: &str) -> Vec<Complaint> {
-    let ours = DRIVERS.iter().copied().chain([KERNEL, TOOLS, TERMINAL]);
+    let ours = DRIVERS.iter().copied().chain([KERNEL, MODEL, TOOLS, TERMINAL]);
     // The longest folder wins: the drivers lie under the kernel's.
     let owner = ours
         .clone()
@@ -169,6 +177,9 @@ fn wrong_arrows_are_found() {
         ("lucid-kernel", "rand"),
         ("lucid-disk", "lucid-journal"),
         ("lucid-engine", "lucid-tools"),
+        ("lucid-engine", "lucid-llama"),
+        ("lucid-model", "lucid-engine"),
+        ("lucid-disk", "lucid-model"),
         ("lucid-tools", "lucid-engine"),
         ("lucid-tools", "lucidsh"),
         ("lucidsh", "lucid-plugin"),

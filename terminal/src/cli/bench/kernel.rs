@@ -62,6 +62,8 @@ impl Rig {
             n_ctx,
             architecture: "none".into(),
             prefill_tokens_per_s: Some(300.0),
+            host: None,
+            slots: 1,
         };
         let chat = chatml().encode(|text| Ok::<_, std::convert::Infallible>(encoded(text)));
         let Ok(chat) = chat;
