@@ -4,6 +4,7 @@ use std::sync::{Arc, OnceLock};
 
 use llama_cpp_2::model::LlamaModel;
 use llama_cpp_2::token::LlamaToken;
+use llama_cpp_2::token_type::LlamaTokenAttr;
 use lucid_kernel::abi::Token;
 use lucid_kernel::port::EngineError;
 use lucid_model::llguidance::ParserFactory;
@@ -24,8 +25,8 @@ impl Vocabulary {
     pub(crate) fn new(model: Arc<LlamaModel>) -> Self {
         let size = Token::try_from(model.n_vocab()).unwrap_or(0);
         let special = (0..size)
-            .filter(|token| model.vocab().is_control(native(*token)))
             .map(|token| (token, String::from_utf8_lossy(&piece(&model, token)).into_owned()))
+            .filter(|(token, text)| is_mark(&model, *token, text))
             .collect();
         Self { model, special, size, grammars: OnceLock::new() }
     }
@@ -82,6 +83,15 @@ impl Vocabulary {
 /// llama.cpp's name of a token.
 pub(crate) const fn native(token: Token) -> LlamaToken {
     LlamaToken(token.cast_signed())
+}
+
+/// Whether a token stands for a mark, which no text may become: those that frame messages, and
+/// those that were added for marks of other kinds (`<tool_call>`). Runs of white space are added
+/// too in some vocabularies; they are text.
+fn is_mark(model: &LlamaModel, token: Token, text: &str) -> bool {
+    let vocab = model.vocab();
+    let is_added = || vocab.attr(native(token)).contains(LlamaTokenAttr::UserDefined);
+    vocab.is_control(native(token)) || (!text.trim().is_empty() && is_added())
 }
 
 fn encode(model: &LlamaModel, text: &[u8], special: bool) -> Vec<Token> {
