@@ -113,11 +113,12 @@ impl Settings {
     ///
     /// # Errors
     /// Words for a person, when there is none.
-    pub fn find_engine(&self, name: &str) -> Result<Result<&NamedEngine, EngineChoice>, String> {
+    pub fn find_engine(&self, name: &str) -> Result<NamedEngine, String> {
         if let Some(named) = self.engines.get(name) {
-            return Ok(Ok(named));
+            return Ok(named.clone());
         }
-        EngineChoice::named(name).map(Err).ok_or_else(|| {
+        let builtin = |engine| NamedEngine { engine: Some(engine), ..NamedEngine::default() };
+        EngineChoice::named(name).map(builtin).ok_or_else(|| {
             let own = self.engines.keys().map(String::as_str);
             let known: Vec<&str> = EngineChoice::names().into_iter().chain(own).collect();
             format!("there is no engine {name:?}; there are {}", known.join(", "))
@@ -205,7 +206,7 @@ mod tests {
         }
         std::fs::write(home.settings_file(), "engine = \"big\"\n".to_owned() + big).unwrap();
         let settings = Settings::load(&home).unwrap();
-        assert!(settings.find_engine("big").unwrap().is_ok_and(NamedEngine::is_remote));
+        assert!(settings.find_engine("big").unwrap().is_remote());
         assert_eq!(Settings::place(&home, "engines.big", "model").unwrap().rsplit(' ').next(), Some("4"));
         // What is written is what is read.
         settings.save(&home).unwrap();

@@ -9,8 +9,8 @@ use std::thread;
 use std::time::Duration;
 
 use common::{Home, Ran};
-use lucid_contract::QWEN_05B;
-use lucid_contract::server::{MODEL, Server, free_port, turn};
+use lucid_contract::server::{MODEL, Server, free_port};
+use lucid_contract::{QWEN_05B, alone};
 use serde_json::json;
 
 /// A home whose settings are these.
@@ -23,7 +23,7 @@ fn home_with(settings: &str) -> Home {
 
 #[test]
 fn a_model_on_a_server_answers_and_calls_and_private_pages_wait_for_a_yes() {
-    let _turn = turn();
+    let _alone = alone();
     let server = Server::start(QWEN_05B, free_port(), &["--ctx-size", "4096"]);
     let port = server.port;
     // To the program, the second address is one of another machine.
@@ -62,7 +62,7 @@ fn a_model_on_a_server_answers_and_calls_and_private_pages_wait_for_a_yes() {
 
 #[test]
 fn a_server_that_dies_in_mid_answer_loses_nothing() {
-    let _turn = turn();
+    let _alone = alone();
     let port = free_port();
     let start = || Server::start(QWEN_05B, port, &["--ctx-size", "2048"]);
     let server = start();

@@ -175,12 +175,9 @@ impl Process {
                 Verdict::Allow => self.answer_send(true, "", step),
                 Verdict::Deny => self.answer_send(false, "a rule denies it", step),
                 Verdict::Ask => {
-                    let id = step.ids.effect();
                     let reason = "these pages are from your own files and would leave this machine; yes \
-                                  holds for this conversation"
-                        .into();
-                    step.out.push(Effect::Ask { id, pid: self.pid, call: call.clone(), reason });
-                    self.phase = Phase::Asking { id, call };
+                                  holds for this conversation";
+                    self.ask(call, reason.into(), step);
                 }
             };
         }
@@ -422,13 +419,18 @@ impl Process {
         match step.config.policy.check(&call) {
             Verdict::Allow => self.call(call, step),
             Verdict::Ask => {
-                let id = step.ids.effect();
                 let reason = format!("a rule asks before {} runs", call.tool);
-                step.out.push(Effect::Ask { id, pid: self.pid, call: call.clone(), reason });
-                self.phase = Phase::Asking { id, call };
+                self.ask(call, reason, step);
             }
             Verdict::Deny => self.refuse(&call, "it is not allowed", step),
         }
+    }
+
+    /// Asks the user whether a call may run.
+    fn ask(&mut self, call: Call, reason: String, step: &mut Step<'_>) {
+        let id = step.ids.effect();
+        step.out.push(Effect::Ask { id, pid: self.pid, call: call.clone(), reason });
+        self.phase = Phase::Asking { id, call };
     }
 
     fn call(&mut self, call: Call, step: &mut Step<'_>) {

@@ -161,15 +161,12 @@ pub fn load_engine(
     cancel: &CancelFlag,
 ) -> Result<Arc<dyn Engine>, Failure> {
     let name = wanted.engine.as_ref().unwrap_or(&settings.engine);
-    let builtin = NamedEngine::default();
-    let (named, choice) = match settings.find_engine(name).map_err(Failure::usage)? {
-        Ok(named) => (named, named.engine.unwrap_or_default()),
-        Err(choice) => (&builtin, choice),
-    };
+    let named = settings.find_engine(name).map_err(Failure::usage)?;
     if named.is_remote() {
-        return connect(home, name, named, wanted, pool, on_progress);
+        return connect(home, name, &named, wanted, pool, on_progress);
     }
-    let local = local(home, settings, name, named, wanted, on_progress, cancel)?;
+    let choice = named.engine.unwrap_or_default();
+    let local = local(home, settings, name, &named, wanted, on_progress, cancel)?;
     let Local { spec, options, bytes, place } = local;
     on_progress(format!("loading {}", spec.name), None);
     let terms = terms(name, spec.name.clone(), bytes, named.unload_minutes.or(settings.unload_minutes));
@@ -211,11 +208,11 @@ pub fn local(
         ..LoadOptions::default()
     };
     let store = store(home)?;
-    let place = match (&wanted.model, &named.model) {
-        (Some(_), _) => None,
-        (None, Some(_)) => Settings::place(home, &format!("engines.{name}"), "model"),
-        (None, None) => Settings::place(home, "", "model"),
+    let place_of = |is_own: bool, key| {
+        let table = if is_own { format!("engines.{name}") } else { String::new() };
+        Settings::place(home, &table, key)
     };
+    let place = if wanted.model.is_some() { None } else { place_of(named.model.is_some(), "model") };
     let model = wanted.model.as_ref().or(named.model.as_ref()).unwrap_or(&settings.model);
     let (model, why) = resolve(&store, model).map_err(|failure| placed(&place, failure))?;
     if let Some(why) = why {
@@ -231,7 +228,7 @@ pub fn local(
         ),
     };
     if let Some(draft) = named.draft.as_ref().or(settings.draft.as_ref()) {
-        let place = Settings::place(home, "", "draft");
+        let place = place_of(named.draft.is_some(), "draft");
         let found = resolve(&store, draft).and_then(|(draft, _)| {
             let path = fetch(&store, &draft, on_progress, cancel)?;
             Ok(ModelSpec { name: draft.to_string(), source: ModelSource::Gguf(path) })

@@ -1,7 +1,7 @@
 //! Engines that are loaded when they are needed and let go of when they are not: after a while
 //! without work, or when another one needs the memory.
 
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use lucid_kernel::abi::{Decoded, EngineInfo, Token};
@@ -22,7 +22,6 @@ pub struct Pool {
     engines: Mutex<Vec<Weak<OnDemand>>>,
     /// Only one engine is loaded at a time.
     loading: Mutex<()>,
-    closed: Arc<(Mutex<bool>, Condvar)>,
 }
 
 /// What the pool knows of an engine.
@@ -60,21 +59,13 @@ impl std::fmt::Debug for OnDemand {
 impl Pool {
     /// A pool of engines that together take at most so much memory, in bytes.
     pub fn new(limit_bytes: u64) -> Arc<Self> {
-        let closed = Arc::new((Mutex::new(false), Condvar::new()));
-        let pool = Arc::new(Self {
-            limit_bytes,
-            engines: Mutex::default(),
-            loading: Mutex::default(),
-            closed: Arc::clone(&closed),
-        });
+        let pool = Arc::new(Self { limit_bytes, engines: Mutex::default(), loading: Mutex::default() });
         let looked_after = Arc::downgrade(&pool);
         std::thread::spawn(move || {
-            let (is_closed, changed) = &*closed;
-            let mut guard = lock(is_closed);
-            while !*guard {
-                guard = changed.wait_timeout(guard, LOOK).unwrap_or_else(PoisonError::into_inner).0;
-                let Some(pool) = looked_after.upgrade() else { return };
+            while let Some(pool) = looked_after.upgrade() {
                 pool.unload_idle();
+                drop(pool);
+                std::thread::sleep(LOOK);
             }
         });
         pool
@@ -157,14 +148,6 @@ impl Pool {
             });
         }
         Ok(())
-    }
-}
-
-impl Drop for Pool {
-    fn drop(&mut self) {
-        let (is_closed, changed) = &*self.closed;
-        *lock(is_closed) = true;
-        changed.notify_all();
     }
 }
 

@@ -2,31 +2,19 @@
 //! has fetched.
 #![allow(dead_code, clippy::unwrap_used)]
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 
 /// For the form of things: it is quick, and its answers are worth nothing.
-pub const SMALLEST: (&str, &str) = ("smollm2-135m", "smollm2-135m-instruct-q4_1.gguf");
+pub const SMALLEST: (&str, &str) = ("smollm2-135m", lucid_contract::SMOLLM2);
 /// For what answers say.
-pub const SMALL: (&str, &str) = ("qwen2.5-coder-0.5b", "qwen2.5-coder-0.5b-instruct-q4_k_m.gguf");
+pub const SMALL: (&str, &str) = ("qwen2.5-coder-0.5b", lucid_contract::QWEN_05B);
 
 /// The file of a model that the test command has fetched.
-pub fn model((name, file): (&str, &str)) -> String {
-    let cache = || match std::env::var_os("XDG_CACHE_HOME") {
-        Some(cache) => PathBuf::from(cache),
-        None => Path::new(&std::env::var_os("HOME").unwrap_or_default()).join(".cache"),
-    };
-    let folder =
-        std::env::var_os("LUCID_TEST_MODELS").map_or_else(|| cache().join("lucid/models"), PathBuf::from);
-    let path = folder.join(file);
-    assert!(
-        path.exists(),
-        "{} is missing; fetch it with: cargo run --release -- model pull {name}",
-        path.display()
-    );
-    path.display().to_string()
+pub fn model((_, file): (&str, &str)) -> String {
+    lucid_contract::model_path(file).display().to_string()
 }
 
 /// A fresh home, and a folder to work in. No network can be reached from it.

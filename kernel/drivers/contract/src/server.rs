@@ -6,7 +6,6 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -29,12 +28,6 @@ fn program() -> PathBuf {
     let path = target.join(FOLDER).join("llama-server");
     assert!(path.is_file(), "{} is missing; build it with: .ci/llama-server", path.display());
     path
-}
-
-/// The tests of real servers run one at a time: they share two cores and look at the clock.
-pub fn turn() -> MutexGuard<'static, ()> {
-    static TURN: Mutex<()> = Mutex::new(());
-    TURN.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A port that nobody listens on.

@@ -12,7 +12,7 @@ use lucid_model::choose::Rules;
 use lucid_model::grammar::compile;
 use lucid_model::llguidance::Matcher;
 use lucid_model::load::{LoadOptions, LoadProgress, ModelSpec};
-use lucid_model::request::{count, prompt};
+use lucid_model::request::{count, millis, prompt};
 
 use self::turn::{Heard, Session};
 use crate::chooser::KeepRule;
@@ -244,8 +244,4 @@ fn sequence(prompt: &[Token], written: &[Token], end: Token) -> Vec<Token> {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

@@ -13,6 +13,7 @@ use lucid_kernel::port::{CancelFlag, ChatTemplate, DecodeRequest, Delta, Engine,
 use lucid_model::grammar::compile;
 use lucid_model::llguidance::toktrie::ApproximateTokEnv;
 use lucid_model::llguidance::{Matcher, ParserFactory};
+use lucid_model::request::{count, millis};
 use lucid_model::text::TextStream;
 
 /// The texts of the special tokens, in the order of their ids.
@@ -405,12 +406,4 @@ fn tail(prompt: &str) -> &str {
         from += 1;
     }
     &prompt[from..]
-}
-
-fn count(n: usize) -> TokenCount {
-    TokenCount::try_from(n).unwrap_or(TokenCount::MAX)
-}
-
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

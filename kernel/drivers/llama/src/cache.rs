@@ -127,7 +127,8 @@ impl Cache {
         if !self.shifts || held.growing.is_some() {
             return None;
         }
-        let (mut at, mut there) = (common_prefix(&held.tokens, prompt), common_prefix(&held.tokens, prompt));
+        let prefix = common_prefix(&held.tokens, prompt);
+        let (mut at, mut there) = (prefix, prefix);
         let mut gaps = Vec::new();
         while gaps.len() < GAPS_MAX {
             let Some(anchor) = prompt.get(at..at + ANCHOR_TOKENS) else { break };

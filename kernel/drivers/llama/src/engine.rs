@@ -12,7 +12,7 @@ use lucid_kernel::port::{CancelFlag, ChatTemplate, DecodeRequest, Delta, Engine,
 use lucid_model::choose::Rules;
 use lucid_model::grammar::compile;
 use lucid_model::load::{LoadOptions, LoadProgress, ModelSpec};
-use lucid_model::request::{count, prompt};
+use lucid_model::request::{count, millis, prompt};
 use lucid_model::text::TextStream;
 
 use crate::load::{load, load_small};
@@ -376,8 +376,4 @@ fn boot_tokens(layout: &[Segment]) -> usize {
 
 fn dead() -> EngineError {
     EngineError::Failed("llama.cpp: the engine's thread has ended; start lucid anew".into())
-}
-
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

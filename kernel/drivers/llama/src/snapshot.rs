@@ -85,13 +85,11 @@ impl Snapshots {
         let lists = entries.flatten().map(|entry| entry.path()).filter(|path| has_ending(path, LIST));
         let found = lists.filter_map(|list| {
             let (sum, tokens) = read_list(&list)?;
+            if tokens.len() >= prompt.len() || !prompt.starts_with(&tokens) {
+                return None;
+            }
             let path = self.path(&tokens);
-            let fits = tokens.len() < prompt.len() && prompt.starts_with(&tokens);
-            (fits && path.with_extension(LIST) == list).then_some(Snapshot {
-                path,
-                sum,
-                tokens: tokens.len(),
-            })
+            (path.with_extension(LIST) == list).then_some(Snapshot { path, sum, tokens: tokens.len() })
         });
         found.max_by_key(|snapshot| snapshot.tokens)
     }

@@ -24,10 +24,7 @@ pub(crate) struct Vocabulary {
 impl Vocabulary {
     pub(crate) fn new(model: Arc<LlamaModel>) -> Self {
         let size = Token::try_from(model.n_vocab()).unwrap_or(0);
-        let special = (0..size)
-            .map(|token| (token, String::from_utf8_lossy(&piece(&model, token)).into_owned()))
-            .filter(|(token, text)| is_mark(&model, *token, text))
-            .collect();
+        let special = (0..size).filter_map(|token| mark(&model, token).map(|text| (token, text))).collect();
         Self { model, special, size, grammars: OnceLock::new() }
     }
 
@@ -85,13 +82,17 @@ pub(crate) const fn native(token: Token) -> LlamaToken {
     LlamaToken(token.cast_signed())
 }
 
-/// Whether a token stands for a mark, which no text may become: those that frame messages, and
-/// those that were added for marks of other kinds (`<tool_call>`). Runs of white space are added
-/// too in some vocabularies; they are text.
-fn is_mark(model: &LlamaModel, token: Token, text: &str) -> bool {
+/// The text of a token that stands for a mark, which no text may become: those that frame
+/// messages, and those that were added for marks of other kinds (`<tool_call>`). Runs of white
+/// space are added too in some vocabularies; they are text.
+fn mark(model: &LlamaModel, token: Token) -> Option<String> {
     let vocab = model.vocab();
-    let is_added = || vocab.attr(native(token)).contains(LlamaTokenAttr::UserDefined);
-    vocab.is_control(native(token)) || (!text.trim().is_empty() && is_added())
+    let is_control = vocab.is_control(native(token));
+    if !is_control && !vocab.attr(native(token)).contains(LlamaTokenAttr::UserDefined) {
+        return None;
+    }
+    let text = String::from_utf8_lossy(&piece(model, token)).into_owned();
+    (is_control || !text.trim().is_empty()).then_some(text)
 }
 
 fn encode(model: &LlamaModel, text: &[u8], special: bool) -> Vec<Token> {

@@ -368,7 +368,8 @@ impl<'m> Worker<'m> {
 
     /// Takes the beginning of a prompt from disk, if more of it lies there than is in the cells.
     fn restore(&mut self, prompt: &[Token], id: SequenceId, reused: usize) -> usize {
-        let Some(snapshots) = &self.snapshots else { return reused };
+        let may_gain = prompt.len() > reused + snapshot::TOKENS_MIN;
+        let Some(snapshots) = self.snapshots.as_ref().filter(|_| may_gain) else { return reused };
         let Some(found) =
             snapshots.longest(prompt).filter(|found| found.tokens() >= reused + snapshot::TOKENS_MIN)
         else {
@@ -573,8 +574,7 @@ impl<'m> Worker<'m> {
         if right < draft.len() {
             let kept = sequence.tokens.len() - (draft.len() - right);
             sequence.tokens.truncate(kept);
-            let (id, from) = (u32::try_from(sequence.id).ok(), u32::try_from(kept).ok());
-            if !self.context.clear_kv_cache_seq(id, from, None).unwrap_or(false) {
+            if !self.remove(sequence.id, kept) {
                 return Err("what was drafted cannot be taken back".into());
             }
         }

@@ -1,6 +1,7 @@
-//! What every engine checks of a request.
+//! What every engine checks of a request, and how it states its figures.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use lucid_kernel::abi::{Token, TokenCount};
 use lucid_kernel::port::{DecodeRequest, EngineError};
@@ -30,6 +31,11 @@ pub fn prompt(
         return Err(EngineError::WindowFull { prompt: all, window });
     }
     Ok(prompt.into())
+}
+
+/// A time as usage figures state it, in milliseconds.
+pub fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// A number of tokens.

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use lucid_kernel::abi::{Decoded, EngineInfo, StopReason, Token, TokenCount, Usage};
 use lucid_kernel::port::{CancelFlag, ChatTemplate, DecodeRequest, Delta, Engine, EngineError};
-use lucid_model::request;
+use lucid_model::request::{self, millis};
 use tokio::runtime::Runtime;
 use tokio::task::{JoinHandle, JoinSet};
 
@@ -338,10 +338,6 @@ impl Engine for Remote {
             usage,
         })
     }
-}
-
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

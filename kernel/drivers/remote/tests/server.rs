@@ -9,8 +9,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use common::{answer, connect, question, request, run, shaped, spec};
-use lucid_contract::server::{MODEL, Server, free_port, turn};
-use lucid_contract::{self as contract, QWEN_05B, SMOLLM2};
+use lucid_contract::server::{MODEL, Server, free_port};
+use lucid_contract::{self as contract, QWEN_05B, SMOLLM2, alone};
 use lucid_kernel::abi::{Decoded, Role, Sampling, Shape, StopReason, Token, ToolSpec};
 use lucid_kernel::port::{CancelFlag, DecodeRequest, Delta, Engine, EngineError};
 use lucid_kernel::routing::Choice;
@@ -53,7 +53,7 @@ fn calculator() -> ToolSpec {
 
 #[test]
 fn the_contract_of_engines_holds_where_it_can() {
-    let _turn = turn();
+    let _alone = alone();
     contract::text_comes_back_from_tokens_as_it_was(engine());
     contract::plain_text_cannot_become_a_special_token(engine());
     contract::a_prompt_that_does_not_fit_is_refused_and_an_empty_one_too(engine());
@@ -64,7 +64,7 @@ fn the_contract_of_engines_holds_where_it_can() {
 
 #[test]
 fn the_server_says_what_it_is() {
-    let _turn = turn();
+    let _alone = alone();
     let info = engine().info();
     assert_eq!((info.engine.as_str(), info.model.as_str()), ("llama.cpp server", MODEL));
     assert_eq!((info.n_ctx, info.host), (WINDOW, None));
@@ -72,7 +72,7 @@ fn the_server_says_what_it_is() {
 
 #[test]
 fn an_answer_streams_and_is_counted() {
-    let _turn = turn();
+    let _alone = alone();
     let system = "You are a careful clerk in the harbour office. ".repeat(20);
     let ask = |text| request(engine(), &[(Role::System, &system), (Role::User, text)], 12);
     let cold = answer(engine(), &ask("What is two plus two?"));
@@ -90,7 +90,7 @@ fn an_answer_streams_and_is_counted() {
 
 #[test]
 fn characters_over_several_tokens_come_whole() {
-    let _turn = turn();
+    let _alone = alone();
     let done = answer(
         engine(),
         &question(engine(), "Repeat exactly this line and nothing else: 🦀 Grüße 漢字 🎉", 40),
@@ -101,7 +101,7 @@ fn characters_over_several_tokens_come_whole() {
 
 #[test]
 fn a_call_is_written_and_its_result_read() {
-    let _turn = turn();
+    let _alone = alone();
     let asked = "What is 1234 * 5678? Use the tool.";
     let shape = |or_text| Shape::Calls { tools: vec![calculator()], or_text };
     let done = answer(engine(), &shaped(question(engine(), asked, 100), shape(false)));
@@ -121,7 +121,7 @@ fn a_call_is_written_and_its_result_read() {
 
 #[test]
 fn a_schema_is_obeyed() {
-    let _turn = turn();
+    let _alone = alone();
     let schema = json!({
         "type": "object",
         "properties": {
@@ -141,7 +141,7 @@ fn a_schema_is_obeyed() {
 
 #[test]
 fn a_schema_that_the_server_refuses_is_told() {
-    let _turn = turn();
+    let _alone = alone();
     let shape = Shape::Value { schema: json!({ "$ref": "#/nowhere" }) };
     let (done, _) = run(engine(), &shaped(question(engine(), "Hi", 10), shape));
     let Err(EngineError::Grammar(reason)) = done else { panic!("{done:?}") };
@@ -150,7 +150,7 @@ fn a_schema_that_the_server_refuses_is_told() {
 
 #[test]
 fn the_limit_and_the_end_are_told_apart() {
-    let _turn = turn();
+    let _alone = alone();
     let cut = answer(engine(), &question(engine(), "Tell me a long story.", 8));
     assert_eq!(cut.stop, StopReason::Limit);
     // The server counts by its own vocabulary.
@@ -163,7 +163,7 @@ fn the_limit_and_the_end_are_told_apart() {
 
 #[test]
 fn a_temperature_and_a_seed_are_passed_on() {
-    let _turn = turn();
+    let _alone = alone();
     let mut request = question(engine(), "Write one sentence about the moon.", 16);
     // Also fills the server's cache: with and without it the sums differ in their last digits.
     let greedy = answer(engine(), &request).text;
@@ -179,7 +179,7 @@ fn a_temperature_and_a_seed_are_passed_on() {
 
 #[test]
 fn an_answer_goes_on_from_its_beginning() {
-    let _turn = turn();
+    let _alone = alone();
     let prompt = "<|im_start|>user\nWhat is the capital of France?<|im_end|>\n<|im_start|>assistant\nThe capital of France is";
     let done = answer(engine(), &contract::request(engine(), prompt, 10));
     assert!(done.text.contains("Paris"), "{}", done.text);
@@ -211,7 +211,7 @@ fn cancel(request: &DecodeRequest, in_answer: bool, delay: Duration) -> (Duratio
 
 #[test]
 fn cancel_returns_at_once_and_the_server_stops() {
-    let _turn = turn();
+    let _alone = alone();
     let story = question(engine(), "Write a very long story about the sea.", 3000);
     let (took, done) = cancel(&story, true, Duration::from_millis(300));
     assert_eq!(done.stop, StopReason::Cancelled);
@@ -233,7 +233,7 @@ fn cancel_returns_at_once_and_the_server_stops() {
 
 #[test]
 fn several_answers_at_once() {
-    let _turn = turn();
+    let _alone = alone();
     let texts: Vec<_> = thread::scope(|scope| {
         let asked = ["Say one.", "Say two.", "Say three.", "Say four."];
         let all: Vec<_> = asked
@@ -272,7 +272,7 @@ impl TextTokens for Coarse {
 
 #[test]
 fn a_prompt_beyond_the_window_is_refused_here_or_there() {
-    let _turn = turn();
+    let _alone = alone();
     let long = "word ".repeat(6000);
     let (done, shown) = run(engine(), &question(engine(), &long, 10));
     assert!(matches!(done, Err(EngineError::WindowFull { window: WINDOW, .. })), "{done:?}");
@@ -285,7 +285,7 @@ fn a_prompt_beyond_the_window_is_refused_here_or_there() {
 
 #[test]
 fn a_model_that_is_not_there_and_a_server_that_is_not() {
-    let _turn = turn();
+    let _alone = alone();
     let error = connect(RemoteSpec { model: "gpt-9".into(), ..spec(&QWEN) }).unwrap_err().to_string();
     assert!(error.contains("gpt-9") && error.contains(MODEL), "{error}");
     let nobody = RemoteSpec { retries: 0, ..RemoteSpec::new(MODEL, format!("localhost:{}", free_port())) };
@@ -298,7 +298,7 @@ fn a_model_that_is_not_there_and_a_server_that_is_not() {
 
 #[test]
 fn a_dead_endpoint_is_passed_over() {
-    let _turn = turn();
+    let _alone = alone();
     let dead = Endpoint { url: format!("http://127.0.0.1:{}", free_port()), key: None };
     let live = Endpoint { url: QWEN.url() + "/v1/", key: None };
     let spec = RemoteSpec { endpoints: vec![dead, live], retries: 1, ..spec(&QWEN) };
@@ -311,7 +311,7 @@ fn a_dead_endpoint_is_passed_over() {
 
 #[test]
 fn a_wrong_key_is_refused_and_not_shown() {
-    let _turn = turn();
+    let _alone = alone();
     let server = small(free_port(), &["--api-key", "sk-the-right-one"]);
     let with = |key: Option<&str>| RemoteSpec {
         endpoints: vec![Endpoint { url: server.url(), key: key.map(|key| Key::new(key).unwrap()) }],
@@ -329,7 +329,7 @@ fn a_wrong_key_is_refused_and_not_shown() {
 
 #[test]
 fn a_killed_server_is_an_error_and_one_that_is_back_works() {
-    let _turn = turn();
+    let _alone = alone();
     let port = free_port();
     let server = small(port, &[]);
     let timeouts = Timeouts { connect: Duration::from_secs(2), ..Timeouts::default() };
