@@ -50,8 +50,9 @@ pub(crate) fn reading(folder: &Path, error: &TantivyError) -> DiskError {
 
 /// A failed writing of an index.
 pub(crate) fn writing(folder: &Path, error: &TantivyError) -> DiskError {
-    // An indexing thread that fails does not always say why; whether there is space can be found out.
-    if io_error(error).is_some_and(is_full) || !has_space(folder) {
+    // An indexing thread that fails does not always say why, or only in words; whether there is
+    // space can be found out, but what it could not write it may have removed since.
+    if io_error(error).is_some_and(is_full) || tells_full(&error.to_string()) || !has_space(folder) {
         return full(folder);
     }
     if let Some(error) = io_error(error) {
@@ -79,22 +80,32 @@ fn io_error(error: &TantivyError) -> Option<&io::Error> {
 
 /// Whether an error, or one that it was made from, says that there is no room.
 fn is_full(error: &io::Error) -> bool {
-    let is_full_kind =
-        |kind| matches!(kind, ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge);
     if is_full_kind(error.kind()) {
         return true;
     }
     let mut inner = error.get_ref().map(|inner| inner as &(dyn Error + 'static));
     while let Some(error) = inner {
-        // tantivy shares its errors; one that is shared is not the source of the one around it.
+        // tantivy shares its errors, and shares those again. The source of one that holds another
+        // is that other's source, so what it holds has to be asked for.
         let shared = error.downcast_ref::<Arc<io::Error>>().map(AsRef::as_ref);
-        let found = error.downcast_ref::<io::Error>().or(shared);
-        if found.is_some_and(|error| is_full_kind(error.kind())) {
-            return true;
+        if let Some(held) = error.downcast_ref::<io::Error>().or(shared) {
+            return is_full(held);
         }
         inner = error.source();
     }
     false
+}
+
+/// Whether the text of an error names a system error that says so.
+fn tells_full(text: &str) -> bool {
+    text.split("(os error ")
+        .skip(1)
+        .filter_map(|rest| rest.split_once(')')?.0.parse().ok())
+        .any(|code| is_full_kind(io::Error::from_raw_os_error(code).kind()))
+}
+
+fn is_full_kind(kind: ErrorKind) -> bool {
+    matches!(kind, ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge)
 }
 
 /// Writes a little, to see whether that still goes.
@@ -115,9 +126,18 @@ mod tests {
     #[test]
     fn a_full_disk_is_known_however_deep_it_is_told() {
         let full = || io::Error::from(ErrorKind::StorageFull);
-        for error in [full(), io::Error::other(full()), io::Error::other(Arc::new(full()))] {
+        let shared = |error| io::Error::other(Arc::new(error));
+        for error in [
+            full(),
+            io::Error::other(full()),
+            shared(full()),
+            shared(shared(full())),
+            shared(io::Error::other(full())),
+        ] {
             assert!(is_full(&error), "{error:?}");
         }
         assert!(!is_full(&io::Error::other(Arc::new(io::Error::from(ErrorKind::NotFound)))));
+        assert!(tells_full("Internal error: 'No space left on device (os error 28)'"));
+        assert!(!tells_full("No such file or directory (os error 2), (os error x), (os error 28"));
     }
 }
