@@ -139,6 +139,10 @@ pub trait Engine: Send + Sync {
     /// Keeps what was computed for the last process on disk, where the engine can, so that the
     /// process goes on faster after a restart. Waits for what is being decoded.
     fn keep(&self) {}
+
+    /// Lets go of what it keeps of earlier prompts, so that the next one is computed whole. Waits
+    /// for what is being decoded. An engine that cannot tell what it keeps does nothing.
+    fn forget(&self) {}
 }
 
 /// Why the disk could not do what was asked.

@@ -255,6 +255,10 @@ impl Engine for OnDemand {
     fn keep(&self) {
         self.if_loaded(|engine| engine.keep());
     }
+
+    fn forget(&self) {
+        self.if_loaded(|engine| engine.forget());
+    }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -119,17 +119,26 @@ impl Session {
     fn run(&mut self) -> anyhow::Result<()> {
         let reader = Reader::start().context("cannot start the thread that reads the terminal")?;
         let signals = screen::signals().context("cannot listen to signals")?;
+        let result = self.show(&reader, &signals);
+        if result.is_err() {
+            // The terminal went away, perhaps before its signal came, which is still held back.
+            self.keep_line();
+        }
+        result
+    }
+
+    fn show(&mut self, reader: &Reader, signals: &Receiver<Signal>) -> anyhow::Result<()> {
         let size = self.screen.terminal.size().context("cannot ask the terminal for its size")?;
         self.update(Msg::Resize(size.width, size.height))?;
         let mut drawn = Instant::now();
         self.draw()?;
         while self.left.is_none() {
-            self.wait(&reader, &signals, None)?;
+            self.wait(reader, signals, None)?;
             // What else is there is taken in before drawing, and drawing waits for its turn.
             let mut batch = 1;
             while self.left.is_none() && batch < MAX_BATCH {
                 let pause = FRAME.saturating_sub(drawn.elapsed());
-                if !self.wait(&reader, &signals, Some(pause))? {
+                if !self.wait(reader, signals, Some(pause))? {
                     break;
                 }
                 batch += 1;
@@ -243,13 +252,17 @@ impl Session {
         }
     }
 
-    /// Nothing that was typed is lost: the line can be found with Up next time.
     fn end_by_signal(&mut self, code: u8) {
+        self.keep_line();
+        self.left = Some(code);
+    }
+
+    /// Nothing that was typed is lost: the line can be found with Up next time.
+    fn keep_line(&mut self) {
         let line = self.state.editor.text().to_owned();
         if !line.trim().is_empty() {
             self.remember(&line);
         }
-        self.left = Some(code);
     }
 
     fn now_ms(&self) -> u64 {

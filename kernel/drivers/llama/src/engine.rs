@@ -107,7 +107,7 @@ impl LlamaCpp {
             thread: Some(thread),
             shared,
         };
-        if options.measure {
+        if options.measure && engine.shared.prefill_rate.load(Ordering::Relaxed) == 0 {
             on_progress(LoadProgress::Measuring);
             engine.measure()?;
         }
@@ -354,6 +354,10 @@ impl Engine for LlamaCpp {
     fn keep(&self) {
         // What cannot be kept is computed again.
         let _ = self.ask(Order::Keep);
+    }
+
+    fn forget(&self) {
+        let _ = self.ask(Order::Forget);
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::thread;
 
 use llama_cpp_2::llama_backend::LlamaBackend;
 use llama_cpp_2::model::LlamaModel;
@@ -12,7 +13,7 @@ use lucid_model::gguf::{self, GgufInfo};
 use lucid_model::load::{LoadOptions, LoadProgress, ModelSource, ModelSpec, free_memory};
 
 use crate::small::same_tokens;
-use crate::vocabulary::Vocabulary;
+use crate::vocabulary::{Early, Vocabulary};
 
 /// Bytes of one number in the key-value cache (F16).
 const CACHE_NUMBER_BYTES: u64 = 2;
@@ -61,8 +62,15 @@ pub(crate) fn load(
     on_progress(LoadProgress::Inspecting);
     let info = inspect(path).map_err(failed)?;
     on_progress(LoadProgress::Weights { bytes: Some(info.bytes) });
-    let model = Arc::new(read_weights(path).map_err(failed)?);
-    describe(model, path, info, options).map_err(failed)
+    // The table of tokens that grammars need takes half as long as the weights; what reads those
+    // waits for the disk and computes on one core.
+    let (early, model) = thread::scope(|scope| {
+        let early = scope.spawn(|| Early::read(path));
+        let model = read_weights(path);
+        (early.join().ok().flatten(), model)
+    });
+    let model = Arc::new(model.map_err(failed)?);
+    describe(model, early, path, info, options).map_err(failed)
 }
 
 fn inspect(path: &Path) -> Result<GgufInfo, String> {
@@ -118,11 +126,12 @@ fn read_weights(path: &Path) -> Result<LlamaModel, String> {
 /// Takes from the loaded model what the engine must know.
 fn describe(
     model: Arc<LlamaModel>,
+    early: Option<Early>,
     path: &Path,
     info: GgufInfo,
     options: &LoadOptions,
 ) -> Result<Loaded, String> {
-    let vocabulary = Vocabulary::new(Arc::clone(&model));
+    let vocabulary = Vocabulary::new(Arc::clone(&model), early);
     let own = info.n_ctx.ok_or("it does not state its window")?;
     let kv_bytes_per_token = (info.kv_numbers_per_token * CACHE_NUMBER_BYTES).max(1);
     // The cells of the whole window are there from the start.

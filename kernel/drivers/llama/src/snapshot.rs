@@ -32,6 +32,8 @@ const MODEL_HEAD_BYTES: u64 = 8 << 20;
 const STATE: &str = "state";
 /// Ending of its list: the SHA-256 of the snapshot, then the tokens that it holds.
 const LIST: &str = "tokens";
+/// Ending of the file with a model's speed.
+const RATE: &str = "rate";
 /// A longer list is not read, in bytes.
 const LIST_BYTES_MAX: u64 = 4 << 20;
 /// So many files of the folder are looked at.
@@ -76,6 +78,24 @@ impl Snapshots {
             key.update(token.to_le_bytes());
         }
         self.folder.join(hex(&key.finalize())).with_extension(STATE)
+    }
+
+    /// How fast this model computed prompts with so many threads when it last ran, in tokens a
+    /// second; none when that is not known.
+    pub(crate) fn rate(&self, threads: i32) -> Option<f32> {
+        let text = fs::read_to_string(self.rate_path(threads)).ok()?;
+        text.trim().parse().ok().filter(|rate: &f32| rate.is_finite() && *rate > 0.0)
+    }
+
+    /// Keeps that for the next start. Not being able to is no harm.
+    pub(crate) fn keep_rate(&self, threads: i32, rate: f32) {
+        let _ = make_private_folder(&self.folder)
+            .and_then(|()| fs::write(self.rate_path(threads), rate.to_string()));
+    }
+
+    fn rate_path(&self, threads: i32) -> PathBuf {
+        let key = Sha256::new().chain_update(self.model).chain_update(threads.to_le_bytes());
+        self.folder.join(hex(&key.finalize())).with_extension(RATE)
     }
 
     /// The longest beginning of this prompt that lies on disk. The last token of a prompt is
@@ -222,6 +242,11 @@ mod tests {
         // The last token is computed anew.
         assert_eq!(longest(&[1, 2, 3]), Some(2));
         assert_eq!(longest(&[2, 1]), None);
+        assert_eq!(snapshots.rate(2), None);
+        snapshots.keep_rate(2, 120.5);
+        assert_eq!((snapshots.rate(2), snapshots.rate(4)), (Some(120.5), None));
+        fs::write(snapshots.rate_path(2), "NaN").unwrap();
+        assert_eq!(snapshots.rate(2), None);
         // A list under another's name, a cut one and an empty one are no snapshots.
         keep(&[1, 2, 3, 9], &folder.join("other.tokens"));
         fs::write(snapshots.path(&[1, 2, 3]).with_extension(LIST), [7; 41]).unwrap();

@@ -1,8 +1,10 @@
 //! A model's tokenizer: text to tokens with and without special tokens, and back.
 
+use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
 use llama_cpp_2::model::LlamaModel;
+use llama_cpp_2::model::params::LlamaModelParams;
 use llama_cpp_2::token::LlamaToken;
 use llama_cpp_2::token_type::LlamaTokenAttr;
 use lucid_kernel::abi::Token;
@@ -11,21 +13,49 @@ use lucid_model::llguidance::ParserFactory;
 use lucid_model::llguidance::toktrie::{TokEnv, TokRxInfo, TokTrie, TokenId, TokenizerEnv};
 use lucid_model::plain;
 
+use crate::load::backend;
+
 /// The tokenizer of a loaded model.
 pub(crate) struct Vocabulary {
     model: Arc<LlamaModel>,
     /// Ids and texts of all special tokens, in the order of their ids.
     special: Vec<(Token, String)>,
     size: Token,
-    /// Made when the first grammar comes: it looks at every token of the vocabulary.
+    /// Made while the weights are read, or when the first grammar comes: it looks at every token
+    /// of the vocabulary.
     grammars: OnceLock<Result<ParserFactory, String>>,
 }
 
+/// What makes matchers of grammars, made before the model is there.
+pub(crate) struct Early {
+    env: Arc<Env>,
+    factory: ParserFactory,
+}
+
+impl Early {
+    /// Reads a model's vocabulary alone, and makes of it what matchers are made with. None when
+    /// that fails, which loading the model will tell better.
+    pub(crate) fn read(path: &Path) -> Option<Self> {
+        let params = LlamaModelParams::default().with_vocab_only(true);
+        let model = LlamaModel::load_from_file(backend().ok()?, path, &params).ok()?;
+        let size = Token::try_from(model.n_vocab()).ok()?;
+        let env = Arc::new(Env::new(&model, size));
+        let shared: TokEnv = env.clone();
+        Some(Self { factory: ParserFactory::new_simple(&shared).ok()?, env })
+    }
+}
+
 impl Vocabulary {
-    pub(crate) fn new(model: Arc<LlamaModel>) -> Self {
+    /// The tokenizer of a model, with what was made of its vocabulary already.
+    pub(crate) fn new(model: Arc<LlamaModel>, early: Option<Early>) -> Self {
         let size = Token::try_from(model.n_vocab()).unwrap_or(0);
         let special = (0..size).filter_map(|token| mark(&model, token).map(|text| (token, text))).collect();
-        Self { model, special, size, grammars: OnceLock::new() }
+        let grammars = OnceLock::new();
+        if let Some(Early { env, factory }) = early {
+            // Set once, here.
+            let _ = (env.model.set(Arc::clone(&model)), grammars.set(Ok(factory)));
+        }
+        Self { model, special, size, grammars }
     }
 
     /// Whether there is such a token.
@@ -70,7 +100,9 @@ impl Vocabulary {
     /// What makes matchers of grammars over this vocabulary.
     pub(crate) fn grammars(&self) -> Result<&ParserFactory, EngineError> {
         let made = self.grammars.get_or_init(|| {
-            let env: TokEnv = Arc::new(Env::new(&self.model, self.size));
+            let env = Env::new(&self.model, self.size);
+            let _ = env.model.set(Arc::clone(&self.model));
+            let env: TokEnv = Arc::new(env);
             ParserFactory::new_simple(&env).map_err(|error| format!("{error:#}"))
         });
         made.as_ref().map_err(|reason| EngineError::Grammar(reason.clone()))
@@ -106,12 +138,13 @@ fn piece(model: &LlamaModel, token: Token) -> Vec<u8> {
 
 /// The vocabulary as llguidance wants it.
 struct Env {
-    model: Arc<LlamaModel>,
+    /// Set once it is loaded; matchers are made after that.
+    model: OnceLock<Arc<LlamaModel>>,
     trie: TokTrie,
 }
 
 impl Env {
-    fn new(model: &Arc<LlamaModel>, size: Token) -> Self {
+    fn new(model: &LlamaModel, size: Token) -> Self {
         let vocab = model.vocab();
         let ends: Vec<TokenId> = (0..size).filter(|token| vocab.is_eog(native(*token))).collect();
         let words: Vec<Vec<u8>> = (0..size)
@@ -124,7 +157,7 @@ impl Env {
             .collect();
         let end = vocab.eos().0.cast_unsigned();
         let trie = TokTrie::from(&TokRxInfo::new(size, end), &words).with_eos_tokens(&ends);
-        Self { model: Arc::clone(model), trie }
+        Self { model: OnceLock::new(), trie }
     }
 }
 
@@ -134,7 +167,12 @@ impl TokenizerEnv for Env {
     }
 
     fn tokenize_bytes(&self, bytes: &[u8]) -> Vec<TokenId> {
-        let encode = |text: &str| encode(&self.model, text.as_bytes(), false);
-        self.trie.tokenize_with_greedy_fallback(bytes, encode)
+        match self.model.get() {
+            Some(model) => {
+                let encode = |text: &str| encode(model, text.as_bytes(), false);
+                self.trie.tokenize_with_greedy_fallback(bytes, encode)
+            }
+            None => self.trie.greedy_tokenize(bytes),
+        }
     }
 }

@@ -53,6 +53,8 @@ pub(crate) enum Order {
     Settle(Sender<()>),
     /// Write the sequence that was computed last to disk, after all that was ordered before.
     Keep(Sender<()>),
+    /// Empty the cache, after all that was ordered before.
+    Forget(Sender<()>),
     /// Say how much likelier the likeliest token after this prompt is than the next, as the
     /// difference of their logits, after all that was ordered before.
     Lead(Arc<[Token]>, Sender<Result<f32, String>>),
@@ -141,6 +143,7 @@ pub(crate) fn run(start: Start<'_>, orders: &Receiver<Order>, started: &Sender<R
                 worker.admit();
                 worker.step();
             }
+            worker.keep_rate();
         }
         Err(reason) => {
             let _ = started.send(Err(reason));
@@ -215,6 +218,9 @@ impl<'m> Worker<'m> {
                 format!("a window of {} tokens ({mib} MiB) cannot be made: {error}; make it smaller with --window", size.cells)
             })?
         };
+        if let Some(rate) = snapshots.as_ref().and_then(|snapshots| snapshots.rate(size.threads)) {
+            shared.prefill_rate.store(rate.to_bits(), Ordering::Relaxed);
+        }
         let small = small.map(|small| Small::new(small, size.cells, size.threads)).transpose()?;
         Ok(Self {
             context,
@@ -278,6 +284,10 @@ impl<'m> Worker<'m> {
                 Order::Status(answer) if !busy => drop(answer.send(self.status())),
                 Order::Keep(answer) if !busy => {
                     self.keep();
+                    let _ = answer.send(());
+                }
+                Order::Forget(answer) if !busy => {
+                    self.forget();
                     let _ = answer.send(());
                 }
                 Order::Lead(prompt, answer) if !busy => drop(answer.send(self.lead(&prompt))),
@@ -394,11 +404,16 @@ impl<'m> Worker<'m> {
         }
     }
 
-    /// The difference of the two highest logits after a prompt, which is computed anew.
-    fn lead(&mut self, prompt: &[Token]) -> Result<f32, String> {
+    /// Empties the cache, but for what is being computed.
+    fn forget(&mut self) {
         for id in self.cache.clear() {
             self.remove(id, 0);
         }
+    }
+
+    /// The difference of the two highest logits after a prompt, which is computed anew.
+    fn lead(&mut self, prompt: &[Token]) -> Result<f32, String> {
+        self.forget();
         let mut sequence = Sequence { id: 0, tokens: Vec::new() };
         for chunk in prompt.chunks(CHUNK_TOKENS.0) {
             self.batch.clear();
@@ -519,6 +534,14 @@ impl<'m> Worker<'m> {
         }
     }
 
+    /// Keeps the speed for the next start, which then need not measure it.
+    fn keep_rate(&self) {
+        let rate = f32::from_bits(self.shared.prefill_rate.load(Ordering::Relaxed));
+        if let Some(snapshots) = self.snapshots.as_ref().filter(|_| rate > 0.0) {
+            snapshots.keep_rate(self.size.threads, rate);
+        }
+    }
+
     /// Computes the chosen tokens of all answers in one step, and chooses what follows them.
     fn write(&mut self, writing: &mut [Running], alone: bool) -> Result<Vec<Ended>, String> {
         for running in writing.iter_mut() {
@@ -612,9 +635,7 @@ impl<'m> Worker<'m> {
         let mut done = self.context.decode(&mut self.batch);
         if matches!(done, Err(DecodeError::NoKvCacheSlot)) {
             // The book was wrong by the few cells that it cannot know of.
-            for id in self.cache.clear() {
-                self.remove(id, 0);
-            }
+            self.forget();
             done = self.context.decode(&mut self.batch);
         }
         done.map_err(|error| format!("llama.cpp: {error}"))

@@ -83,6 +83,8 @@ fn measure(
         // Each begins with words of its own, so that nothing is reused.
         let text: String = (0..40).map(|part| page_text(1 + number * 1000 + part) + " ").collect();
         let tokens = engine.tokenize(&text, false).map_err(failed)?;
+        // What other prompts left in the cache would be looked past in every step.
+        engine.forget();
         let cold = decode(&tokens[..size])?;
         let warm = decode(&tokens[..size + GROWN_TOKENS])?;
         runs.push(json!({ "prompt_tokens": size, "cold": figures(&cold), "grown_by_32": figures(&warm) }));
@@ -99,6 +101,7 @@ fn measure(
             Ok(engine.tokenize(&text.repeat(3), false).map_err(failed)?[..SEQUENCE_PROMPT_TOKENS].to_vec())
         });
         let prompts: Vec<Vec<Token>> = prompts.collect::<Result<_, Failure>>()?;
+        engine.forget();
         // First one after another, which also computes the prompts.
         let mut in_a_row_ms = 0;
         for (prompt, seed) in prompts.iter().zip(0..) {
