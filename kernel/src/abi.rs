@@ -135,11 +135,18 @@ impl Label {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct FileRange {
     /// Absolute path.
-    pub path: String,
+    pub path: Arc<str>,
     /// First and last line.
     pub lines: (u32, u32),
     /// Byte range.
     pub bytes: (u64, u64),
+}
+
+impl FileRange {
+    /// Whether it is a part of a file on the disk; a text that came with an input is not.
+    pub fn is_on_disk(&self) -> bool {
+        self.path.starts_with(['/', '\\']) || self.path.get(1..3) == Some(":\\")
+    }
 }
 
 /// Where a page came from.
@@ -165,7 +172,8 @@ pub enum Provenance {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SourcePage {
     /// Its address, as it stands in its content: one of those that the kernel gave out with
-    /// [`Effect::PageIn`], or, for what comes with an input, the next of the process.
+    /// [`Effect::PageIn`], or, for what comes with an input, the next of the process. Of a page
+    /// that comes back, its own.
     pub id: PageId,
     /// The exact text that will stand in the window, address and place included.
     pub content: Encoded,
@@ -255,8 +263,12 @@ pub struct Call {
 pub struct Returned {
     /// The result as JSON.
     pub value: Value,
-    /// The result as the model will read it, with its tokens.
+    /// The result as the model will read it, with its tokens; only its beginning when it is much
+    /// too large for the window.
     pub content: Encoded,
+    /// How many characters the whole of it has, when `content` is only its beginning.
+    #[serde(default)]
+    pub chars: Option<u64>,
     /// How long the call took, in microseconds.
     pub micros: u64,
 }
@@ -378,6 +390,10 @@ pub struct EngineInfo {
     /// The host that prompts are sent to; none when they stay on this machine.
     #[serde(default)]
     pub host: Option<String>,
+    /// Whether it can take pages out of the middle of what it has computed, without computing what
+    /// stands behind them again.
+    #[serde(default)]
+    pub closes_gaps: bool,
     /// How many answers it decodes at once; at least 1.
     #[serde(default = "one_slot")]
     pub slots: u32,
@@ -409,9 +425,39 @@ pub enum PageRequest {
     Search {
         /// Free text.
         query: String,
-        /// At most this many pages.
+        /// At most this many pages of files.
         at_most: u32,
     },
+    /// A page of the process that is not resident, word for word.
+    Recall(Recall),
+}
+
+/// Where the text of a page that is not resident stands, and how it is to be shown.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Recall {
+    /// Its address.
+    pub page: PageId,
+    /// The event that brought it, counted from 0.
+    pub event: u64,
+    /// Where it came from.
+    pub provenance: Provenance,
+    /// The turn in which it was said; 0 when it was not said in a turn.
+    pub turn: u32,
+    /// So many of its characters are left out at its beginning.
+    pub from: u64,
+}
+
+/// A page that swap is to keep.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Swapped {
+    /// Its address.
+    pub page: PageId,
+    /// Where it came from.
+    pub provenance: Provenance,
+    /// The turn in which it was said.
+    pub turn: u32,
+    /// Which event brought it, counted from 0: its text stands there.
+    pub event: u64,
 }
 
 /// Something that happened outside. The only input of the kernel.
@@ -429,6 +475,10 @@ pub enum Event {
         system: Encoded,
         /// What it may call.
         tools: Vec<ToolSpec>,
+        /// What is to be known in every turn, each with the next address of the process, from
+        /// `p2` on.
+        #[serde(default)]
+        core: Vec<SourcePage>,
     },
     /// The user said something to a process.
     Input {
@@ -480,6 +530,38 @@ pub enum Event {
         id: EffectId,
         /// The text with its tokens.
         outcome: Outcome<Encoded>,
+    },
+    /// The user wants a page to stay in the window, or no longer to. A page that is not resident
+    /// is brought back first. Only between turns.
+    Pin {
+        /// Whose.
+        pid: Pid,
+        /// The page.
+        page: PageId,
+        /// Whether it stays from now on.
+        pinned: bool,
+    },
+    /// The user wants a page to leave the window. Only between turns.
+    Evict {
+        /// Whose.
+        pid: Pid,
+        /// The page.
+        page: PageId,
+    },
+    /// The user wants something to be known in every turn, in this process and in later ones.
+    /// Only between turns.
+    Remember {
+        /// Whose.
+        pid: Pid,
+        /// What, with the next address of the process.
+        page: SourcePage,
+    },
+    /// The user wants something not to be known in every turn any more. Only between turns.
+    Forget {
+        /// Whose.
+        pid: Pid,
+        /// The page that says it.
+        page: PageId,
     },
     /// The user wants the process's turn to end now.
     Cancel {
@@ -580,6 +662,32 @@ pub enum Effect {
         /// The effect.
         id: EffectId,
     },
+    /// Pages left the window, or are too large for it: swap is to keep what they say, so that it
+    /// can be found.
+    Swap {
+        /// Whose.
+        pid: Pid,
+        /// The pages.
+        pages: Vec<Swapped>,
+    },
+    /// Something is to be known in every later process too.
+    Remembered {
+        /// Who was told.
+        pid: Pid,
+        /// The page that says it here.
+        page: PageId,
+        /// What.
+        text: Arc<str>,
+    },
+    /// Something need not be known any more.
+    Forgotten {
+        /// Who was told.
+        pid: Pid,
+        /// The page that said it here.
+        page: PageId,
+        /// What.
+        text: Arc<str>,
+    },
     /// A process began.
     Spawned {
         /// Its pid.
@@ -654,4 +762,21 @@ pub struct TurnReport {
     pub resident: TokenCount,
     /// The most that may be resident.
     pub budget: TokenCount,
+    /// What moved between window and disk.
+    pub memory: MemoryUse,
+}
+
+/// What a turn moved between the window and the disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct MemoryUse {
+    /// Prompt tokens that the kernel expects the engine to reuse, over all decodes.
+    pub expected_reused: TokenCount,
+    /// Prompt tokens that it expects the engine to compute.
+    pub expected_prefilled: TokenCount,
+    /// Found pages that were resident already.
+    pub hits: u32,
+    /// Found pages that had to be brought in.
+    pub faults: u32,
+    /// Pages that left.
+    pub evicted: u32,
 }

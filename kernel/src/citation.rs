@@ -5,7 +5,7 @@
 //! that an answer that names none still shows where it is from.
 
 use crate::abi::{Citation, PageId};
-use crate::memory::Page;
+use crate::memory::{Content, Page};
 use crate::relevance::{Words, words};
 
 /// The most citations of one answer.
@@ -19,44 +19,44 @@ const MIN_GAIN: f32 = 0.15;
 
 /// Finds what `answer` rests on among `pages`, the best first. Words of the `question` alone
 /// prove nothing: they count for half.
-pub fn find(question: &str, answer: &str, pages: &[&Page]) -> Vec<Citation> {
+pub fn find(question: &str, answer: &str, pages: &[(&Page, &Content)]) -> Vec<Citation> {
     let wanted = evidence(question, answer);
-    let mut found: Vec<&Page> = Vec::new();
+    let mut found: Vec<(&Page, &Content)> = Vec::new();
     for id in named(answer) {
-        let page = pages.iter().find(|page| page.id == id);
-        found.extend(page.filter(|page| !found.iter().any(|other| other.id == page.id)));
+        let page = pages.iter().find(|(page, _)| page.id == id);
+        found.extend(page.filter(|(page, _)| !found.iter().any(|(other, _)| other.id == page.id)));
     }
     found.truncate(MAX_CITATIONS);
     let mut open = wanted.clone();
-    for page in &found {
-        open = open.without(&page.words);
+    for (_, content) in &found {
+        open = open.without(&content.words);
     }
     // What a page adds can only become less: what it added before is a bound, and pages whose
     // bound is under the best need not be looked at again.
-    let others = pages.iter().filter(|page| !found.iter().any(|other| other.id == page.id));
-    let mut bounds: Vec<(usize, &Page)> =
-        others.map(|page| (open.shared(&page.words), *page)).filter(|(bound, _)| *bound > 0).collect();
-    bounds.sort_by(|a, b| b.0.cmp(&a.0).then(a.1.id.cmp(&b.1.id)));
+    let is_found = |found: &[(&Page, &Content)], id| found.iter().any(|(other, _)| other.id == id);
+    let others = pages.iter().filter(|(page, _)| !is_found(&found, page.id));
+    let mut bounds: Vec<(usize, (&Page, &Content))> =
+        others.map(|page| (open.shared(&page.1.words), *page)).filter(|(bound, _)| *bound > 0).collect();
+    bounds.sort_by(|a, b| b.0.cmp(&a.0).then(a.1.0.id.cmp(&b.1.0.id)));
     while found.len() < MAX_CITATIONS && !wanted.is_empty() {
-        let mut best: Option<(usize, &Page)> = None;
-        for (bound, page) in bounds.iter().filter(|(_, page)| !found.iter().any(|other| other.id == page.id))
-        {
+        let mut best: Option<(usize, (&Page, &Content))> = None;
+        for (bound, page) in bounds.iter().filter(|(_, page)| !is_found(&found, page.0.id)) {
             if best.is_some_and(|(most, _)| *bound < most) {
                 break;
             }
-            let gain = open.shared(&page.words);
-            if best.is_none_or(|(most, other)| gain > most || (gain == most && page.id < other.id)) {
-                best = Some((gain, page));
+            let gain = open.shared(&page.1.words);
+            if best.is_none_or(|(most, other)| gain > most || (gain == most && page.0.id < other.0.id)) {
+                best = Some((gain, *page));
             }
         }
         let Some((gain, page)) = best else { break };
         if (gain as f32 / wanted.len() as f32) < if found.is_empty() { MIN_COVERAGE } else { MIN_GAIN } {
             break;
         }
-        open = open.without(&page.words);
+        open = open.without(&page.1.words);
         found.push(page);
     }
-    found.iter().filter_map(|page| cite(page, &wanted)).collect()
+    found.iter().filter_map(|(page, content)| cite(page, content, &wanted)).collect()
 }
 
 /// The addresses that a text names, in order.
@@ -78,9 +78,9 @@ fn evidence(question: &str, answer: &str) -> Words {
 
 /// The page's lines that hold the evidence: from the first to the last of the lines that
 /// share the most of it.
-fn cite(page: &Page, wanted: &Words) -> Option<Citation> {
+fn cite(page: &Page, content: &Content, wanted: &Words) -> Option<Citation> {
     let range = page.file()?;
-    let shares: Vec<usize> = page.text.lines().map(|line| words(line).shared(wanted)).collect();
+    let shares: Vec<usize> = content.text.lines().map(|line| words(line).shared(wanted)).collect();
     let best = shares.iter().copied().max().unwrap_or(0);
     let (first, last) = if best == 0 {
         (0, range.lines.1 - range.lines.0)
@@ -91,7 +91,7 @@ fn cite(page: &Page, wanted: &Words) -> Option<Citation> {
         (u32::try_from(first).ok()?, u32::try_from(last).ok()?)
     };
     Some(Citation {
-        path: range.path.clone(),
+        path: range.path.to_string(),
         lines: (range.lines.0 + first, (range.lines.0 + last).min(range.lines.1)),
         page: page.id,
     })

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::abi::{EffectId, Pid, TokenCount};
+use crate::abi::{EffectId, PageId, Pid, TokenCount};
 
 /// An event that the kernel does not take. Nothing changes when it says so.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, thiserror::Error)]
@@ -31,7 +31,7 @@ pub enum KernelError {
     WrongAnswer(EffectId),
     /// It cannot fit, whatever is evicted.
     #[error(
-        "{what} has {tokens} tokens, and at most {room} fit into the window of {window} tokens; shorten it, or use a model with a larger window"
+        "{what} has {tokens} tokens, and at most {room} fit into the window of {window} tokens; {remedy}"
     )]
     TooLarge {
         /// What is too big.
@@ -42,6 +42,16 @@ pub enum KernelError {
         room: TokenCount,
         /// The window.
         window: TokenCount,
+        /// What to do.
+        remedy: String,
+    },
+    /// A page that cannot be moved so.
+    #[error("{page} {reason}")]
+    BadPage {
+        /// The page.
+        page: PageId,
+        /// Why not.
+        reason: String,
     },
     /// There is nothing in the input.
     #[error("the input is empty")]

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::abi::{Effect, EffectId, EngineInfo, Event, PageId, Pid, TokenCount};
 use crate::chat::ChatTokens;
 use crate::error::KernelError;
+use crate::memory::evict::Eviction;
 use crate::policy::Policy;
 use crate::process::{Answer, Process, Step};
 use crate::scheduler::Scheduler;
@@ -40,6 +41,9 @@ pub struct Config {
     pub low_watermark_percent: u32,
     /// The most calls of one turn.
     pub max_calls_per_turn: u32,
+    /// Which pages leave first.
+    #[serde(default)]
+    pub eviction: Eviction,
     /// Whether there is anything to page in.
     pub has_disk: bool,
     /// What may run.
@@ -50,6 +54,8 @@ impl Config {
     /// The defaults for an engine.
     pub fn new(engine: EngineInfo, chat: ChatTokens) -> Self {
         let reserve_tokens = (engine.n_ctx / 4).clamp(64, 1024);
+        // Whoever computes all behind an evicted page again is better off with few, large evictions.
+        let low_watermark_percent = if engine.closes_gaps { 75 } else { 50 };
         Self {
             engine,
             chat,
@@ -57,8 +63,9 @@ impl Config {
             prefetch_min_tokens: 256,
             prefetch_seconds: 8.0,
             prefetch_pages: 8,
-            low_watermark_percent: 75,
+            low_watermark_percent,
             max_calls_per_turn: 4,
+            eviction: Eviction::default(),
             has_disk: false,
             policy: Policy::default(),
         }
@@ -119,13 +126,17 @@ pub struct Kernel {
     processes: BTreeMap<Pid, Process>,
     scheduler: Scheduler,
     ids: Ids,
+    /// How many events there were.
+    events: u64,
 }
 
 impl Kernel {
     /// Takes one event and says what is to be done. An event that is not taken changes
     /// nothing and gives [`Effect::Refused`].
     pub fn step(&mut self, event: Event) -> Vec<Effect> {
-        match self.take(event) {
+        let taken = self.take(event);
+        self.events += 1;
+        match taken {
             Ok(effects) => effects,
             Err(error) => vec![Effect::Refused { error }],
         }
@@ -166,10 +177,16 @@ impl Kernel {
             return self.boot(*config);
         }
         let Some(config) = &self.config else { return Err(KernelError::NotBooted) };
-        let mut step = Step { config, ids: &mut self.ids, scheduler: &mut self.scheduler, out: Vec::new() };
+        let mut step = Step {
+            config,
+            ids: &mut self.ids,
+            scheduler: &mut self.scheduler,
+            event: self.events,
+            out: Vec::new(),
+        };
         match event {
             Event::Boot { .. } => return Err(KernelError::AlreadyBooted),
-            Event::Spawn { system, tools } => {
+            Event::Spawn { system, tools, core } => {
                 let pid = Pid(step.ids.next_pid + 1);
                 if self.processes.len() >= MAX_PROCESSES {
                     return Err(limit("processes", MAX_PROCESSES));
@@ -177,7 +194,7 @@ impl Kernel {
                 if tools.len() > MAX_TOOLS {
                     return Err(limit("tools", MAX_TOOLS));
                 }
-                let process = Process::spawn(pid, system, tools, config)?;
+                let process = Process::spawn(pid, system, tools, core, &step)?;
                 step.ids.pid();
                 self.processes.insert(pid, process);
                 step.out.push(Effect::Spawned { pid });
@@ -185,6 +202,12 @@ impl Kernel {
             Event::Input { pid, content, attached, options } => {
                 find(&mut self.processes, pid)?.input(content, attached, options, &mut step)?;
             }
+            Event::Pin { pid, page, pinned } => {
+                find(&mut self.processes, pid)?.pin(page, pinned, &mut step)?;
+            }
+            Event::Evict { pid, page } => find(&mut self.processes, pid)?.evict(page, &mut step)?,
+            Event::Remember { pid, page } => find(&mut self.processes, pid)?.remember(page, &mut step)?,
+            Event::Forget { pid, page } => find(&mut self.processes, pid)?.forget(page, &mut step)?,
             Event::Cancel { pid } => find(&mut self.processes, pid)?.cancel(&mut step),
             Event::Restarted => {
                 step.scheduler.clear();

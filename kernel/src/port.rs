@@ -8,7 +8,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::{Deserialize, Serialize};
 
-use crate::abi::{Decoded, EngineInfo, Event, FileRange, Grammar, Sampling, Segment, Token, TokenCount};
+use crate::abi::{
+    Decoded, EngineInfo, Event, FileRange, Grammar, PageId, Sampling, Segment, Token, TokenCount,
+};
 
 /// Set by whoever wants something to stop; read by whoever does it.
 #[derive(Debug, Clone, Default)]
@@ -322,6 +324,40 @@ pub trait Disk: Send + Sync {
     fn search(&self, query: &str, roots: &[String], at_most: usize) -> Result<Vec<Hit>, DiskError>;
 }
 
+/// A piece of a page that left the window.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SwapHit {
+    /// The page.
+    pub page: PageId,
+    /// Which of its characters these are: the first, and the one after the last.
+    pub chars: (u64, u64),
+    /// What else it is found by.
+    pub heading: String,
+    /// They themselves.
+    pub text: String,
+    /// How well it matches; higher is better, comparable within one search only.
+    pub score: f32,
+}
+
+/// What left the window of one conversation, searchable.
+pub trait Swap: Send + Sync {
+    /// Keeps pages, each with what else it may be found by, such as the question that it answers.
+    /// They are found from now on.
+    ///
+    /// # Errors
+    /// Those of writing.
+    fn keep(&self, pages: &[(PageId, &str, &str)]) -> Result<(), DiskError>;
+
+    /// The pieces of pages that match best: those with its rarest words, then those with most of them. Any text is a valid query.
+    ///
+    /// # Errors
+    /// Those of reading.
+    fn find(&self, query: &str, at_most: usize) -> Result<Vec<SwapHit>, DiskError>;
+
+    /// How many pages it keeps.
+    fn pages(&self) -> u64;
+}
+
 /// Why the journal could not do what was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum JournalError {
@@ -382,6 +418,12 @@ pub trait Journal: Send + Sync {
     /// # Errors
     /// See [`JournalError`].
     fn append(&self, session: &str, seq: u64, event: &Event) -> Result<(), JournalError>;
+
+    /// One event of a session.
+    ///
+    /// # Errors
+    /// See [`JournalError`]; [`JournalError::Failed`] when there is no such event.
+    fn event(&self, session: &str, seq: u64) -> Result<Event, JournalError>;
 
     /// All events of a session.
     ///

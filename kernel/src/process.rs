@@ -1,20 +1,24 @@
 //! A process: one conversation, its pages, and the turn that is under way.
 
+mod memory;
 mod turn;
 
 use serde::{Deserialize, Serialize};
 
 use crate::abi::{
-    Call, CallReport, Effect, EffectId, Encoded, Fault, FaultKind, Label, Outcome, PageId, Pid, Provenance,
-    Role, SourcePage, TokenCount, ToolSpec, Trust, TurnEnd, TurnOptions, TurnReport, Usage,
+    Call, CallReport, Effect, EffectId, Encoded, Fault, FaultKind, FileRange, Label, MemoryUse, Outcome,
+    PageId, Pid, Provenance, Role, SourcePage, Swapped, TokenCount, ToolSpec, Trust, TurnEnd, TurnOptions,
+    TurnReport, Usage,
 };
 use crate::abi::{Decoded, Returned};
 use crate::error::KernelError;
 use crate::kernel::{Config, Ids};
-use crate::memory::evict::{Lru, Need, make_room};
+use crate::memory::evict::{Need, make_room};
 use crate::memory::page::Place;
+use crate::memory::reuse::Sent;
 use crate::memory::window::Slot;
-use crate::memory::{ContextWindow, Page, PageKind, PageTable};
+use crate::memory::{Content, ContextWindow, Page, PageKind, PageTable};
+use crate::relevance::Words;
 use crate::routing::Choice;
 use crate::scheduler::Scheduler;
 
@@ -27,6 +31,8 @@ pub struct Step<'a> {
     pub ids: &'a mut Ids,
     /// Who decodes next.
     pub scheduler: &'a mut Scheduler,
+    /// Which event it is, counted from 0.
+    pub event: u64,
     /// What is to be done.
     pub out: Vec<Effect>,
 }
@@ -60,6 +66,10 @@ pub struct Process {
     may_send: bool,
     phase: Phase,
     turn: Option<Turn>,
+    /// What the engine computed for it last.
+    sent: Sent,
+    /// How many of its pages swap keeps.
+    swapped: u64,
 }
 
 /// What a process waits for.
@@ -71,6 +81,8 @@ enum Phase {
     Paging { id: EffectId },
     /// Pages that the model searched for.
     Searching { id: EffectId },
+    /// A page that comes back word for word.
+    Recalling { id: EffectId, page: PageId, why: Why },
     /// The engine, still busy with another process.
     Queued,
     /// The engine.
@@ -83,10 +95,23 @@ enum Phase {
     Encoding { id: EffectId, text: ResultText, then: Then },
 }
 
+/// Why a page comes back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+enum Why {
+    /// The model reads it.
+    Read,
+    /// The user pins it.
+    Pin,
+}
+
 /// A text on its way to a result page.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct ResultText {
     text: String,
+    /// The event that brought the whole of it, if it came from outside.
+    born: Option<u64>,
+    /// How many characters the whole of it has, if there is more than this text.
+    all: Option<u64>,
     /// How many of its characters are shown; all when none.
     shown: Option<usize>,
     tool: String,
@@ -98,6 +123,8 @@ struct ResultText {
 enum Then {
     Decode,
     End(TurnEnd),
+    /// It is to be known in every turn; this is what.
+    Remember(std::sync::Arc<str>),
 }
 
 /// A turn under way.
@@ -105,8 +132,16 @@ enum Then {
 struct Turn {
     options: TurnOptions,
     question: String,
+    /// What the question is about.
+    #[serde(skip)]
+    wanted: Words,
     /// Set until the input page is resident.
     pending: Option<PageId>,
+    /// The input page and what came with it.
+    input: Vec<PageId>,
+    /// The message of the last call; 1 before the first.
+    from_message: u32,
+    memory: MemoryUse,
     choice: Choice,
     messages: u32,
     calls: Vec<CallReport>,
@@ -119,20 +154,25 @@ struct Turn {
 /// The most decodes of one turn, answers to bad calls included.
 const MAX_DECODES_PER_TURN: u32 = 16;
 
+/// So many pages are named that could leave.
+const LARGEST_NAMED: usize = 4;
+
 /// The most times that an over-long result is cut and measured again.
 const MAX_CUTS: u32 = 4;
 
 impl Process {
-    /// A new process with its boot page.
+    /// A new process with its boot page and what is to be known in every turn.
     ///
     /// # Errors
-    /// When the instructions and tools leave no room for a conversation.
+    /// When the instructions, the tools and the core memory leave no room for a conversation.
     pub fn spawn(
         pid: Pid,
         system: Encoded,
         tools: Vec<ToolSpec>,
-        config: &Config,
+        core: Vec<SourcePage>,
+        step: &Step<'_>,
     ) -> Result<Self, KernelError> {
+        let config = step.config;
         let mut process = Self {
             pid,
             table: PageTable::default(),
@@ -144,32 +184,43 @@ impl Process {
             may_send: false,
             phase: Phase::Idle,
             turn: None,
+            sent: Sent::default(),
+            swapped: 0,
         };
-        let text = std::sync::Arc::clone(&system.text);
-        let boot = Page {
+        let place = Place { turn: 0, message: 0 };
+        let boot = NewPage {
             id: process.new_page(),
             kind: PageKind::Boot,
             role: Role::System,
-            place: Place { turn: 0, message: 0 },
-            content: system,
-            text,
+            place,
             provenance: Provenance::System,
             label: Label::public(Trust::System),
-            last_used_turn: 0,
-            words: crate::relevance::Words::default(),
         };
-        let tokens = process.window.used_with(&[Slot::of(&boot)], &config.chat);
-        let room = config.budget_tokens() / 4 * 3;
-        if tokens > room {
-            return Err(KernelError::TooLarge {
-                what: "the instructions with the list of tools".into(),
-                tokens,
-                room,
-                window: config.engine.n_ctx,
-            });
+        let boot = boot.page(Content::plain(system), step.event);
+        let boot_tokens = process.window.used_with(&[Slot::of(&boot.0)], &config.chat);
+        let mut front = vec![boot];
+        for source in core {
+            process.next_page = process.next_page.max(source.id.0.saturating_add(1));
+            front.push(core_page(source, Role::System, place, step.event));
         }
-        process.window.push(&boot);
-        process.table.insert(boot);
+        let slots: Vec<Slot> = front.iter().map(|(page, _)| Slot::of(page)).collect();
+        let tokens = process.window.used_with(&slots, &config.chat);
+        let room = config.budget_tokens() / 4 * 3;
+        let window = config.engine.n_ctx;
+        if boot_tokens > room {
+            let what = "the instructions with the list of tools".into();
+            let remedy = "offer fewer tools, or use a model with a larger window".into();
+            return Err(KernelError::TooLarge { what, tokens: boot_tokens, room, window, remedy });
+        }
+        if tokens > room {
+            let what = format!("what is to be remembered, with the instructions ({boot_tokens}),");
+            let remedy = format!("forget some of it: {}", largest(&slots[1..]));
+            return Err(KernelError::TooLarge { what, tokens, room, window, remedy });
+        }
+        for (page, content) in front {
+            process.window.push(&page);
+            process.table.insert(page, content);
+        }
         Ok(process)
     }
 
@@ -198,6 +249,11 @@ impl Process {
         matches!(self.phase, Phase::Idle)
     }
 
+    /// Whether a page comes back to be pinned.
+    pub const fn is_pinning(&self) -> bool {
+        matches!(self.phase, Phase::Recalling { why: Why::Pin, .. })
+    }
+
     /// The address that its next page will get.
     pub const fn next_page(&self) -> PageId {
         PageId(self.next_page)
@@ -209,6 +265,7 @@ impl Process {
             Phase::Idle | Phase::Queued => None,
             Phase::Paging { id }
             | Phase::Searching { id }
+            | Phase::Recalling { id, .. }
             | Phase::Decoding { id }
             | Phase::Asking { id, .. }
             | Phase::Calling { id, .. }
@@ -227,6 +284,11 @@ impl Process {
             Phase::Calling { id, call, started: true } => Some((*id, call)),
             _ => None,
         }
+    }
+
+    /// How many of its pages swap is to keep.
+    pub const fn swapped(&self) -> u64 {
+        self.swapped
     }
 
     /// What must hold after every step.
@@ -258,32 +320,116 @@ impl Process {
         id
     }
 
-    /// Appends pages to the window, evicting what is colder. False, with nothing changed,
-    /// when they do not fit.
-    fn admit(&mut self, pages: Vec<Page>, config: &Config) -> bool {
-        let more: Vec<Slot> = pages.iter().map(Slot::of).collect();
-        let need = Need {
-            more: &more,
-            high: config.budget_tokens(),
-            low: config.low_tokens(),
-            current_turn: self.turns,
-        };
-        if make_room(&mut self.window, &self.table, &config.chat, &Lru, &need).is_none() {
+    /// Appends a page to the window, evicting what is colder. False, with nothing changed, when it
+    /// does not fit.
+    fn admit(&mut self, page: Page, content: Content, step: &mut Step<'_>) -> bool {
+        let fits = self.make_room(&[Slot::of(&page)], step);
+        if fits {
+            self.window.push(&page);
+            self.table.insert(page, content);
+        }
+        fits
+    }
+
+    /// Brings a page back that is in the table, at a place, as it is shown from now on. False, with
+    /// nothing changed, when it does not fit.
+    fn readmit(
+        &mut self,
+        id: PageId,
+        content: Content,
+        role: Role,
+        place: Place,
+        step: &mut Step<'_>,
+    ) -> bool {
+        let slot = Slot { page: id, role, place, tokens: content.shown.count() };
+        if !self.make_room(&[slot], step) {
             return false;
         }
-        for page in pages {
-            self.window.push(&page);
-            self.table.insert(page);
+        self.table.restore(id, content);
+        if let Some(page) = self.table.get_mut(id) {
+            (page.role, page.place) = (role, place);
+            page.touch(self.turns);
+            self.window.push(page);
         }
         true
     }
 
+    /// Evicts what must go for these to be appended. False, with nothing changed, when that is not
+    /// enough.
+    fn make_room(&mut self, more: &[Slot], step: &mut Step<'_>) -> bool {
+        let nothing = Words::default();
+        let turn = self.turn.as_ref();
+        let need = Need {
+            more,
+            high: step.config.budget_tokens(),
+            low: step.config.low_tokens(),
+            turn: self.turns,
+            input: turn.map_or(&[], |turn| &turn.input),
+            from_message: turn.map_or(0, |turn| turn.from_message),
+            wanted: turn.map_or(&nothing, |turn| &turn.wanted),
+        };
+        let policy = step.config.eviction.policy();
+        let Some(gone) = make_room(&mut self.window, &mut self.table, &step.config.chat, policy, &need)
+        else {
+            return false;
+        };
+        self.evicted(&gone, step);
+        true
+    }
+
+    /// Lets go of what pages say that have left the window.
+    fn evicted(&mut self, gone: &[PageId], step: &mut Step<'_>) {
+        let mut pages = Vec::new();
+        for id in gone {
+            self.table.forget(*id);
+            if let Some(page) = self.table.get_mut(*id) {
+                pages.extend(swap(page));
+                page.recalled = true;
+            }
+        }
+        if let Some(turn) = &mut self.turn {
+            turn.memory.evicted += u32::try_from(gone.len()).unwrap_or(u32::MAX);
+        }
+        self.swap_out(pages, step);
+    }
+
+    fn swap_out(&mut self, pages: Vec<Swapped>, step: &mut Step<'_>) {
+        if !pages.is_empty() {
+            self.swapped += pages.len() as u64;
+            step.out.push(Effect::Swap { pid: self.pid, pages });
+        }
+    }
+
     /// Tokens that a new message could have if everything evictable left.
     fn room(&self, role: Role, config: &Config) -> TokenCount {
-        let stays =
-            self.window.slots().iter().filter(|slot| slot.place.turn == self.turns || slot.place.turn == 0);
+        let nothing = Words::default();
+        let turn = self.turn.as_ref();
+        let need = Need {
+            more: &[],
+            high: 0,
+            low: 0,
+            turn: self.turns,
+            input: turn.map_or(&[], |turn| &turn.input),
+            from_message: turn.map_or(0, |turn| turn.from_message),
+            wanted: &nothing,
+        };
+        let stays = self
+            .window
+            .slots()
+            .iter()
+            .filter(|slot| self.table.get(slot.page).is_some_and(|page| need.keeps(page)));
         let used = crate::memory::window::used(stays.copied(), &config.chat);
         config.budget_tokens().saturating_sub(used).saturating_sub(config.chat.span(role).cost())
+    }
+
+    /// What can be done about something that does not fit.
+    fn remedy(&self) -> String {
+        let slots = self.window.slots().iter();
+        let pinned = slots.filter(|slot| self.table.get(slot.page).is_some_and(|page| page.pinned));
+        let pinned: Vec<Slot> = pinned.copied().collect();
+        let unpin =
+            if pinned.is_empty() { String::new() } else { format!(", unpin pages ({})", largest(&pinned)) };
+        format!("shorten it{unpin}, or use a model with a larger window")
     }
 
     fn end(&mut self, end: TurnEnd, answer: String, step: &mut Step<'_>) {
@@ -303,18 +449,86 @@ impl Process {
                 usage: turn.usage,
                 resident: self.window.used(&step.config.chat),
                 budget: step.config.budget_tokens(),
+                memory: turn.memory,
             }),
         });
     }
 
     fn cite(&self, question: &str, answer: &str) -> Vec<crate::abi::Citation> {
-        let resident = self.window.slots().iter().filter_map(|slot| self.table.get(slot.page));
-        let files: Vec<&Page> = resident.filter(|page| page.kind == PageKind::File).collect();
+        let resident = self.window.slots().iter();
+        let resident =
+            resident.filter_map(|slot| self.table.get(slot.page).zip(self.table.content(slot.page)));
+        let files: Vec<(&Page, &Content)> =
+            resident.filter(|(page, _)| page.kind == PageKind::File).collect();
         if files.is_empty() || answer.is_empty() {
             return Vec::new();
         }
         crate::citation::find(question, answer, &files)
     }
+}
+
+/// A page that is about to be made.
+struct NewPage {
+    id: PageId,
+    kind: PageKind,
+    role: Role,
+    place: Place,
+    provenance: Provenance,
+    label: Label,
+}
+
+impl NewPage {
+    fn page(self, content: Content, born: u64) -> (Page, Content) {
+        let Self { id, kind, role, place, provenance, label } = self;
+        let page = Page {
+            id,
+            kind,
+            role,
+            place,
+            tokens: content.shown.count(),
+            provenance,
+            label,
+            born,
+            last_used_turn: place.turn,
+            uses: 1,
+            referenced: true,
+            pinned: kind == PageKind::Pinned,
+            swapped: false,
+            recalled: false,
+        };
+        (page, content)
+    }
+}
+
+/// The largest of some pages, for a person.
+fn largest(slots: &[Slot]) -> String {
+    let mut slots: Vec<&Slot> = slots.iter().collect();
+    slots.sort_by_key(|slot| (std::cmp::Reverse(slot.tokens), slot.page));
+    let named =
+        slots.iter().take(LARGEST_NAMED).map(|slot| format!("{} has {} tokens", slot.page, slot.tokens));
+    named.collect::<Vec<_>>().join(", ")
+}
+
+/// A page of the core memory.
+fn core_page(source: SourcePage, role: Role, place: Place, born: u64) -> (Page, Content) {
+    let content = Content::of(&source);
+    let SourcePage { id, provenance, label, .. } = source;
+    NewPage { id, kind: PageKind::Pinned, role, place, provenance, label }.page(content, born)
+}
+
+/// What swap is to keep of a page; none when it has it, and of a file, which lies on the disk.
+fn swap(page: &mut Page) -> Option<Swapped> {
+    let on_disk = page.file().is_some_and(FileRange::is_on_disk);
+    if page.swapped || on_disk || page.kind == PageKind::Digest {
+        return None;
+    }
+    page.swapped = true;
+    Some(Swapped {
+        page: page.id,
+        provenance: page.provenance.clone(),
+        turn: page.place.turn,
+        event: page.born,
+    })
 }
 
 fn failed(kind: FaultKind, message: impl Into<String>) -> TurnEnd {

@@ -4,7 +4,7 @@
 
 use serde_json::Value;
 
-use crate::abi::{FileRange, PageId, ToolSpec};
+use crate::abi::{FileRange, PageId, Provenance, ToolSpec};
 
 /// The boot page's text.
 pub fn system(tools: &[ToolSpec], has_files: bool) -> String {
@@ -70,6 +70,30 @@ pub fn file_page(id: PageId, range: &FileRange, heading: &str, shown_path: &str,
     let heading = if heading.is_empty() { String::new() } else { format!(" ({heading})") };
     let (first, last) = range.lines;
     format!("[{id}] {shown_path}:{first}-{last}{heading}\n{}\n\n", text.trim_end())
+}
+
+/// Something to be known in every turn, as it stands in the window.
+pub fn core_page(id: PageId, fact: &str) -> String {
+    format!("[{id}] Remember: {fact}\n")
+}
+
+/// A page that comes back, as it stands in the window: all of it, or so many characters of it from
+/// `from` on. `asked` is the question that it answered, if it was found by that.
+pub fn recalled_page(id: PageId, provenance: &Provenance, from: u64, asked: &str, text: &str) -> String {
+    let mut heading = match provenance {
+        Provenance::System => "instructions".to_owned(),
+        Provenance::User => "said earlier by the user".to_owned(),
+        Provenance::Model => "said earlier by you".to_owned(),
+        Provenance::Tool { tool } => format!("result of {tool}, earlier"),
+        Provenance::File(range) => format!("{}:{}-{}, earlier", range.path, range.lines.0, range.lines.1),
+    };
+    if !asked.is_empty() {
+        heading.push_str(&format!(", asked: {asked}"));
+    }
+    if from > 0 {
+        heading.push_str(&format!(", from character {from} on"));
+    }
+    format!("[{id}] ({heading})\n{}\n\n", text.trim_end())
 }
 
 /// A text that came with the input, as it stands in the window.

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::abi::{Call, PageId, ToolSpec};
+use crate::relevance::raw_words;
 use crate::routing::Choice;
 
 /// A checked request of the model.
@@ -23,6 +24,18 @@ pub enum Syscall {
     /// Bring a page back into the window.
     Read {
         /// Its address.
+        page: PageId,
+        /// So many of its characters are left out at its beginning.
+        from: u64,
+    },
+    /// Let something be known in every turn.
+    Remember {
+        /// What.
+        text: String,
+    },
+    /// Let something not be known any more.
+    Forget {
+        /// The page that says it.
         page: PageId,
     },
 }
@@ -55,40 +68,82 @@ pub const SEARCH: &str = "search";
 /// The name of the system call that reads a page.
 pub const READ: &str = "read";
 
+/// The name of the system call that adds to the core memory.
+pub const REMEMBER: &str = "remember";
+
+/// The name of the system call that takes away from it.
+pub const FORGET: &str = "forget";
+
+/// Whether a call changes the core memory.
+pub fn is_of_memory(name: &str) -> bool {
+    matches!(name, REMEMBER | FORGET)
+}
+
+/// Whether a question itself tells to do what this call on the core memory does: "remember that
+/// the rent is due on the fifth", "please forget p7".
+pub fn tells(question: &str, name: &str) -> bool {
+    let lower = question.to_lowercase();
+    let mut words = raw_words(&lower).filter(|word| !matches!(*word, "please" | "and" | "also" | "now"));
+    let first = words.next();
+    let says = match name {
+        REMEMBER => matches!(first, Some("remember" | "memorize" | "memorise")),
+        FORGET => first == Some("forget"),
+        _ => false,
+    };
+    says && words.next().is_some()
+}
+
 /// What sends pages labelled private to an engine on another machine. No model can call it: the
 /// kernel asks policy for it, and the user where no rule says otherwise.
 pub const SEND_PAGES: &str = "send_pages";
 
+/// What an address looks like.
+const ADDRESS: &str = "^p[0-9]{1,9}$";
+
+fn spec(name: &str, description: &str, keywords: &[&str], properties: Value, required: &str) -> ToolSpec {
+    ToolSpec {
+        name: name.to_owned(),
+        description: description.to_owned(),
+        keywords: keywords.iter().map(|word| (*word).to_owned()).collect(),
+        parameters: json!({
+            "type": "object",
+            "properties": properties,
+            "required": [required],
+            "additionalProperties": false,
+        }),
+    }
+}
+
 /// The system calls that a process with mounted folders offers the model beside its tools.
 pub fn disk_calls() -> Vec<ToolSpec> {
-    let spec = |name: &str, description: &str, keywords: &[&str], parameter: &str, pattern: Option<&str>| {
-        let mut property = json!({ "type": "string" });
-        if let Some(pattern) = pattern {
-            property["pattern"] = json!(pattern);
-        }
-        ToolSpec {
-            name: name.to_owned(),
-            description: description.to_owned(),
-            keywords: keywords.iter().map(|word| (*word).to_owned()).collect(),
-            parameters: json!({
-                "type": "object",
-                "properties": { parameter: property },
-                "required": [parameter],
-                "additionalProperties": false,
-            }),
-        }
-    };
+    let query = json!({ "query": { "type": "string" } });
     vec![
-        spec(SEARCH, "Finds more pages of the user's files.", &["search", "look up"], "query", None),
+        spec(SEARCH, "Finds more pages of the user's files.", &["search", "look up"], query, "query"),
         spec(
             READ,
             "Brings back a page that is no longer shown, by its address.",
             &["reread", "page"],
+            json!({
+                "page": { "type": "string", "pattern": ADDRESS },
+                "from": { "type": "integer", "minimum": 0, "maximum": 1_000_000_000 },
+            }),
             "page",
-            Some("^p[0-9]{1,9}$"),
         ),
     ]
 }
+
+/// The system calls on the core memory.
+pub fn memory_calls() -> Vec<ToolSpec> {
+    let text = json!({ "text": { "type": "string", "minLength": 1, "maxLength": MAX_REMEMBERED_CHARS } });
+    let page = json!({ "page": { "type": "string", "pattern": ADDRESS } });
+    vec![
+        spec(REMEMBER, "Keeps a fact for this and all later conversations.", &["remember"], text, "text"),
+        spec(FORGET, "Drops a fact that was kept, by its address.", &["forget"], page, "page"),
+    ]
+}
+
+/// The longest text that is kept at once, in characters.
+const MAX_REMEMBERED_CHARS: u64 = 300;
 
 /// Checks what the model wrote.
 ///
@@ -164,12 +219,19 @@ fn check(call: Call, tools: &[ToolSpec]) -> Result<Syscall, BadSyscall> {
     validate(&call.arguments, &spec.parameters)
         .map_err(|reason| BadSyscall::BadArguments { tool: call.tool.clone(), reason })?;
     let text_of = |key: &str| call.arguments[key].as_str().unwrap_or_default().to_owned();
+    let page = || {
+        let address: Result<PageId, _> = text_of("page").parse();
+        address
+            .map_err(|error| BadSyscall::BadArguments { tool: call.tool.clone(), reason: format!("{error}") })
+    };
     match call.tool.as_str() {
         SEARCH => Ok(Syscall::Search { query: text_of("query") }),
-        READ => text_of("page")
-            .parse()
-            .map(|page| Syscall::Read { page })
-            .map_err(|error| BadSyscall::BadArguments { tool: READ.into(), reason: format!("{error}") }),
+        READ => page().map(|page| {
+            let from = call.arguments["from"].as_u64().unwrap_or(0);
+            Syscall::Read { page, from }
+        }),
+        REMEMBER => Ok(Syscall::Remember { text: text_of("text") }),
+        FORGET => page().map(|page| Syscall::Forget { page }),
         _ => Ok(Syscall::Call(call)),
     }
 }

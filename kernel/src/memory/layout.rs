@@ -19,8 +19,8 @@ pub fn segments(window: &ContextWindow, table: &PageTable, chat: &ChatTokens) ->
             frame(&mut out, &chat.span(slot.role).prefix);
             open = Some(at);
         }
-        if let Some(page) = table.get(slot.page) {
-            out.push(Segment { page: Some(page.id), tokens: Arc::clone(&page.content.tokens) });
+        if let Some(content) = table.content(slot.page) {
+            out.push(Segment { page: Some(slot.page), tokens: Arc::clone(&content.shown.tokens) });
         }
     }
     if let Some((_, role)) = open {

@@ -4,9 +4,10 @@
 pub mod evict;
 pub mod layout;
 pub mod page;
+pub mod reuse;
 pub mod table;
 pub mod window;
 
-pub use page::{Page, PageKind};
+pub use page::{Content, Page, PageKind};
 pub use table::PageTable;
 pub use window::ContextWindow;

@@ -24,7 +24,7 @@ pub struct Slot {
 impl Slot {
     /// The slot of a page.
     pub fn of(page: &Page) -> Self {
-        Self { page: page.id, role: page.role, place: page.place, tokens: page.tokens() }
+        Self { page: page.id, role: page.role, place: page.place, tokens: page.tokens }
     }
 }
 
@@ -68,9 +68,10 @@ impl ContextWindow {
         used(self.slots.iter().chain(more).copied(), chat)
     }
 
-    /// Every resident page is in the table, at the size the window counts.
+    /// Every resident page is in the table with its content, at the size the window counts.
     pub fn agrees_with(&self, table: &PageTable) -> bool {
-        self.slots.iter().all(|slot| table.get(slot.page).is_some_and(|page| page.tokens() == slot.tokens))
+        let counted = |slot: &Slot| table.content(slot.page).map(|content| content.shown.count());
+        self.slots.iter().all(|slot| counted(slot) == Some(slot.tokens))
     }
 }
 

@@ -4,23 +4,30 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use super::{Answer, MAX_CUTS, MAX_DECODES_PER_TURN, Phase, Process, ResultText, Step, Then, Turn, failed};
+use super::{
+    Answer, MAX_CUTS, MAX_DECODES_PER_TURN, NewPage, Phase, Process, ResultText, Step, Then, Turn, Why,
+    failed, swap,
+};
 use crate::abi::{
-    Call, CallReport, Decoded, Effect, EffectId, Encoded, Fault, FaultKind, FileRange, Label, Outcome,
-    PageId, PageRequest, Provenance, Returned, Role, Secrecy, SourcePage, StopReason, TokenCount, ToolSpec,
-    Trust, TurnEnd, TurnOptions, Usage,
+    Call, CallReport, Decoded, Effect, EffectId, Encoded, Fault, FaultKind, FileRange, Label, MemoryUse,
+    Outcome, PageId, PageRequest, Provenance, Recall, Returned, Role, Secrecy, SourcePage, StopReason,
+    TokenCount, ToolSpec, Trust, TurnEnd, TurnOptions, Usage,
 };
 use crate::citation;
 use crate::error::KernelError;
 use crate::grammar;
 use crate::kernel::Config;
 use crate::memory::page::Place;
-use crate::memory::{Page, PageKind, layout};
+use crate::memory::window::Slot;
+use crate::memory::{Content, Page, PageKind, layout};
 use crate::policy::Verdict;
 use crate::prompt;
 use crate::relevance::{Words, words};
 use crate::routing::{self, Choice};
 use crate::syscall::{self, Syscall};
+
+/// So many found pages are looked at.
+const MAX_FOUND: usize = 64;
 
 /// A found page must hold at least this part of the query's words.
 const MIN_SCORE: f32 = 0.25;
@@ -34,7 +41,7 @@ impl Process {
         options: TurnOptions,
         step: &mut Step<'_>,
     ) -> Result<(), KernelError> {
-        if self.turn.is_some() {
+        if !self.is_idle() {
             return Err(KernelError::ProcessBusy(self.pid));
         }
         if content.text.trim().is_empty() {
@@ -54,35 +61,44 @@ impl Process {
             self.turns -= 1;
             let what =
                 if content.count() > room { "the question" } else { "the question with what came with it" };
-            let window = step.config.engine.n_ctx;
-            return Err(KernelError::TooLarge { what: what.into(), tokens, room, window });
+            let (window, remedy) = (step.config.engine.n_ctx, self.remedy());
+            return Err(KernelError::TooLarge { what: what.into(), tokens, room, window, remedy });
         }
         let question = content.text.to_string();
         let place = Place { turn: self.turns, message: 0 };
-        for page in attached {
-            self.next_page = self.next_page.max(page.id.0.saturating_add(1));
-            let page = self.file_page(page, place, Role::User);
-            self.admit(vec![page], step.config);
-        }
-        let page = self.page(PageKind::Turn, Role::User, place, content, Provenance::User, Trust::User);
-        let pending = page.id;
-        let choice = if options.tools { self.route(&question) } else { Choice::Answer };
-        let prefetch = options.prefetch && step.config.has_disk;
-        let budget = self.prefetch_budget(room.saturating_sub(tokens), step.config);
         self.turn = Some(Turn {
-            options,
+            wanted: words(&question),
             question: question.clone(),
-            pending: Some(pending),
-            choice,
+            pending: None,
+            input: Vec::new(),
+            from_message: 1,
+            memory: MemoryUse::default(),
+            choice: if options.tools { self.route(&question, step.config) } else { Choice::Answer },
             messages: 1,
             calls: Vec::new(),
             made: Vec::new(),
             usage: Usage::default(),
             decodes: 0,
             cancelled: false,
+            options,
         });
-        self.table.insert(page);
-        if prefetch && budget > 0 {
+        for source in attached {
+            self.next_page = self.next_page.max(source.id.0.saturating_add(1));
+            self.note_input(source.id);
+            let (page, content) = source_page(source, place, Role::User, step.event);
+            // It fits, as was found above.
+            self.admit(page, content, step);
+        }
+        let (page, content) =
+            self.page(PageKind::Turn, Role::User, place, content, Provenance::User, Trust::User, step.event);
+        let pending = page.id;
+        self.note_input(pending);
+        self.table.insert(page, content);
+        let budget = self.prefetch_budget(room.saturating_sub(tokens), step.config);
+        let Some(turn) = &mut self.turn else { return Ok(()) };
+        turn.pending = Some(pending);
+        let is_more = step.config.has_disk || self.swapped > 0;
+        if turn.options.prefetch && is_more && budget > 0 {
             let id = self.page_in(question, budget, step);
             self.phase = Phase::Paging { id };
         } else {
@@ -90,6 +106,12 @@ impl Process {
             self.queue(step);
         }
         Ok(())
+    }
+
+    fn note_input(&mut self, page: PageId) {
+        if let Some(turn) = &mut self.turn {
+            turn.input.push(page);
+        }
     }
 
     /// The user wants the turn to end. What is under way is told to stop; its own answer
@@ -109,6 +131,8 @@ impl Process {
     /// Nothing that was under way still is.
     pub(crate) fn restarted(&mut self, step: &mut Step<'_>) {
         if self.turn.is_none() {
+            // A page that was to be pinned is not, and can be pinned again.
+            self.phase = Phase::Idle;
             return;
         }
         self.admit_pending(step);
@@ -144,6 +168,9 @@ impl Process {
         match (self.phase.clone(), answer) {
             (Phase::Paging { .. }, Answer::PagedIn(outcome)) => self.prefetched(outcome, step),
             (Phase::Searching { .. }, Answer::PagedIn(outcome)) => self.searched(outcome, step),
+            (Phase::Recalling { page, why, .. }, Answer::PagedIn(outcome)) => {
+                self.recalled(page, why, outcome, step);
+            }
             (Phase::Decoding { .. }, Answer::Decoded(outcome)) => {
                 step.scheduler.done(id);
                 self.decoded(outcome, step);
@@ -151,6 +178,8 @@ impl Process {
             (Phase::Asking { call, .. }, Answer::Allowed(allow)) => {
                 if self.is_cancelled() {
                     self.end(TurnEnd::Cancelled, String::new(), step);
+                } else if allow && syscall::is_of_memory(&call.tool) {
+                    self.change_core(call, step);
                 } else if call.tool == syscall::SEND_PAGES {
                     self.answer_send(allow, "nobody allowed it", step);
                 } else if allow {
@@ -192,6 +221,10 @@ impl Process {
         }
         let segments = layout::segments(&self.window, &self.table, &step.config.chat);
         let prompt = layout::count(&segments);
+        let reused = self.sent.reused(&segments, step.config.engine.closes_gaps);
+        turn.memory.expected_reused += reused;
+        turn.memory.expected_prefilled += prompt - reused;
+        self.sent.send(&segments);
         let free = step.config.engine.n_ctx.saturating_sub(prompt);
         let asked = turn.options.max_tokens.unwrap_or(step.config.reserve_tokens);
         let id = step.ids.effect();
@@ -233,9 +266,17 @@ impl Process {
     }
 
     /// What may be called for this input. Reading a page is offered only where one is named.
-    fn route(&self, question: &str) -> Choice {
+    fn route(&self, question: &str, config: &Config) -> Choice {
+        let told = self.tools.iter().find(|tool| syscall::tells(question, &tool.name));
+        if let Some(tool) = told {
+            return Choice::Must(vec![tool.name.clone()]);
+        }
         let names_page = citation::named(question).any(|id| self.table.get(id).is_some());
-        let offered = self.tools.iter().filter(|tool| tool.name != syscall::READ || names_page);
+        let offered = self.tools.iter().filter(|tool| match tool.name.as_str() {
+            syscall::READ => names_page,
+            syscall::SEARCH => config.has_disk || self.swapped > 0,
+            _ => true,
+        });
         routing::choose(question, &offered.cloned().collect::<Vec<_>>())
     }
 
@@ -291,37 +332,82 @@ impl Process {
 
     /// Admits found pages while they fit, skipping what is resident already and what has
     /// too little to do with the question. Returns how many are of use.
-    fn take_pages(&mut self, pages: Vec<SourcePage>, place: Place, role: Role, step: &Step<'_>) -> u32 {
-        let wanted = self.turn.as_ref().map(|turn| words(&turn.question)).unwrap_or_default();
+    fn take_pages(&mut self, pages: Vec<SourcePage>, place: Place, role: Role, step: &mut Step<'_>) -> u32 {
+        let wanted = self.turn.as_ref().map(|turn| turn.wanted.clone()).unwrap_or_default();
         let searched = role == Role::Tool;
         let keep = self.pending_tokens();
         let mut left = self.prefetch_budget(self.room(role, step.config).saturating_sub(keep), step.config);
-        let mut useful = 0;
-        for source in pages.into_iter().take(step.config.prefetch_pages as usize) {
-            if let Provenance::File(range) = &source.provenance
-                && let Some(known) = self.resident(range)
-            {
+        let mut memory = MemoryUse::default();
+        for source in pages.into_iter().take(MAX_FOUND) {
+            let known = match &source.provenance {
+                Provenance::File(range) if range.is_on_disk() => self.resident(range),
+                _ => self.resident_part(&source),
+            };
+            if let Some(known) = known {
                 self.table.touch(known, self.turns);
-                useful += 1;
-                continue;
-            }
-            if source.id.0 >= self.next_page || self.table.get(source.id).is_some() {
+                memory.hits += 1;
                 continue;
             }
             let tokens = source.content.count();
-            if tokens > left {
+            let content = Content::of(&source);
+            // What was named, and what was said in this process, is wanted whatever it says: who found
+            // it knows how rare its words are.
+            let named = source.score == 0.0 || self.comes_back(&source);
+            if tokens > left || (!searched && !named && !speaks_of(&content, &wanted)) {
                 continue;
             }
-            let page = self.file_page(source, place, role);
-            if !searched && !speaks_of(&page, &wanted) {
-                continue;
-            }
-            if self.admit(vec![page], step.config) {
+            let taken = if self.window.holds(source.id) && self.comes_back(&source) {
+                self.admit_part(source, place, role, step)
+            } else if self.comes_back(&source) {
+                self.readmit(source.id, content, role, place, step)
+            } else if source.id.0 < self.next_page && self.table.get(source.id).is_none() {
+                let (page, content) = source_page(source, place, role, step.event);
+                self.admit(page, content, step)
+            } else {
+                false
+            };
+            if taken {
                 left -= tokens;
-                useful += 1;
+                memory.faults += 1;
             }
         }
-        useful
+        if let Some(turn) = &mut self.turn {
+            turn.memory.hits += memory.hits;
+            turn.memory.faults += memory.faults;
+        }
+        memory.hits + memory.faults
+    }
+
+    /// Whether it is a page of this process that was evicted.
+    fn comes_back(&self, source: &SourcePage) -> bool {
+        let pending = self.turn.as_ref().and_then(|turn| turn.pending);
+        self.table.get(source.id).is_some_and(|page| {
+            page.kind != PageKind::Boot && pending != Some(page.id) && page.provenance == source.provenance
+        })
+    }
+
+    /// The page itself, if it is resident and shows all that was found of it.
+    fn resident_part(&self, source: &SourcePage) -> Option<PageId> {
+        let shown = self.table.content(source.id).filter(|_| self.window.holds(source.id))?;
+        shown.text.contains(source.text.trim()).then_some(source.id)
+    }
+
+    /// Another part of a page of which one part is resident: a page of its own, so that what stands
+    /// in the window stays there.
+    fn admit_part(&mut self, source: SourcePage, place: Place, role: Role, step: &mut Step<'_>) -> bool {
+        let Some(whole) = self.table.get(source.id) else { return false };
+        let (born, kind) = (whole.born, whole.kind);
+        let content = Content::of(&source);
+        let SourcePage { provenance, label, .. } = source;
+        let part = NewPage { id: self.next_page(), kind, role, place, provenance, label };
+        let (mut page, content) = part.page(content, born);
+        // What it says is the other page's, which swap keeps.
+        (page.swapped, page.recalled) = (true, true);
+        let taken = self.admit(page, content, step);
+        if taken {
+            self.new_page();
+        }
+        taken
     }
 
     /// A resident page that shows all of this part of a file.
@@ -336,6 +422,7 @@ impl Process {
             Outcome::Cancelled => return self.end(TurnEnd::Cancelled, String::new(), step),
         };
         self.account(decoded.usage);
+        self.sent.hear(&decoded.tokens);
         if self.is_cancelled() || decoded.stop == StopReason::Cancelled {
             let text = decoded.text.trim().to_owned();
             self.push_output(PageKind::Turn, &decoded, step);
@@ -352,6 +439,24 @@ impl Process {
                 self.push_output(PageKind::Call, &decoded, step);
                 self.check(call, step);
             }
+            Ok(Syscall::Remember { text }) => {
+                let arguments = serde_json::json!({ "text": text });
+                let call = Call { tool: syscall::REMEMBER.into(), arguments };
+                if turn.made.contains(&call) {
+                    return self.answer_next(step);
+                }
+                self.push_output(PageKind::Call, &decoded, step);
+                self.check_remember(call, step);
+            }
+            Ok(Syscall::Forget { page }) => {
+                let arguments = serde_json::json!({ "page": page.to_string() });
+                let call = Call { tool: syscall::FORGET.into(), arguments };
+                if turn.made.contains(&call) {
+                    return self.answer_next(step);
+                }
+                self.push_output(PageKind::Call, &decoded, step);
+                self.check_remember(call, step);
+            }
             Ok(Syscall::Search { query }) => {
                 let call =
                     Call { tool: syscall::SEARCH.into(), arguments: serde_json::json!({ "query": query }) };
@@ -365,10 +470,10 @@ impl Process {
                 let id = self.page_in(query, budget, step);
                 self.phase = Phase::Searching { id };
             }
-            Ok(Syscall::Read { page }) => {
+            Ok(Syscall::Read { page, from }) => {
                 let call = Call {
                     tool: syscall::READ.into(),
-                    arguments: serde_json::json!({ "page": page.to_string() }),
+                    arguments: serde_json::json!({ "page": page.to_string(), "from": from }),
                 };
                 if turn.made.contains(&call) {
                     return self.answer_next(step);
@@ -376,7 +481,7 @@ impl Process {
                 turn.made.push(call);
                 turn.choice = after_call(&turn.choice);
                 self.push_output(PageKind::Call, &decoded, step);
-                self.read(page, step);
+                self.read(page, from, step);
             }
             // What it wrote is no call: it is not kept, and the model answers in words.
             Err(_) => self.answer_next(step),
@@ -427,23 +532,20 @@ impl Process {
     }
 
     /// Asks the user whether a call may run.
-    fn ask(&mut self, call: Call, reason: String, step: &mut Step<'_>) {
+    pub(super) fn ask(&mut self, call: Call, reason: String, step: &mut Step<'_>) {
         let id = step.ids.effect();
         step.out.push(Effect::Ask { id, pid: self.pid, call: call.clone(), reason });
         self.phase = Phase::Asking { id, call };
     }
 
     fn call(&mut self, call: Call, step: &mut Step<'_>) {
-        if let Some(turn) = &mut self.turn {
-            turn.made.push(call.clone());
-            turn.choice = after_call(&turn.choice);
-        }
+        self.note_made(&call);
         let id = step.ids.effect();
         step.out.push(Effect::Call { id, pid: self.pid, call: call.clone() });
         self.phase = Phase::Calling { id, call, started: false };
     }
 
-    fn refuse(&mut self, call: &Call, reason: &str, step: &mut Step<'_>) {
+    pub(super) fn refuse(&mut self, call: &Call, reason: &str, step: &mut Step<'_>) {
         let fault = Fault::new(FaultKind::Denied, format!("{} did not run: {reason}", call.tool));
         if let Some(turn) = &mut self.turn {
             turn.made.push(call.clone());
@@ -457,7 +559,7 @@ impl Process {
         match outcome {
             Outcome::Done(returned) => {
                 self.report(call, Ok(returned.value), returned.micros);
-                self.result(&call.tool, returned.content, step);
+                self.result(&call.tool, returned.content, returned.chars, step);
             }
             Outcome::Failed(fault) => {
                 let message = prompt::failed_call(&call.tool, &fault.message);
@@ -472,9 +574,17 @@ impl Process {
     }
 
     /// A result becomes a page, cut when it is too large, and the model goes on.
-    fn result(&mut self, tool: &str, content: Encoded, step: &mut Step<'_>) {
-        let text = ResultText::whole(content.text.to_string(), tool);
-        self.place_result(text, Then::Decode, content, step);
+    fn result(&mut self, tool: &str, content: Encoded, all: Option<u64>, step: &mut Step<'_>) {
+        let born = Some(step.event);
+        let text = ResultText { born, ..ResultText::whole(content.text.to_string(), tool) };
+        match all {
+            // What there is of it is only its beginning, which has to say so.
+            Some(_) => {
+                let shown = Some(content.text.chars().count());
+                self.encode_again(ResultText { all, shown, ..text }, Then::Decode, step);
+            }
+            None => self.place_result(text, Then::Decode, content, step),
+        }
     }
 
     fn encoded(&mut self, text: ResultText, then: Then, outcome: Outcome<Encoded>, step: &mut Step<'_>) {
@@ -492,13 +602,32 @@ impl Process {
             return self.cut_result(text, then, &content, limit, step);
         }
         let place = self.next_message();
-        let provenance = Provenance::Tool { tool: text.tool };
-        let page = self.page(PageKind::Result, Role::Tool, place, content, provenance, Trust::Tool);
-        if !self.admit(vec![page], step.config) {
+        let born = text.born.unwrap_or(step.event);
+        let (mut page, mut content) = match &then {
+            Then::Remember(_) => {
+                self.page(PageKind::Pinned, Role::Tool, place, content, Provenance::Model, Trust::Model, born)
+            }
+            Then::Decode | Then::End(_) => {
+                let provenance = Provenance::Tool { tool: text.tool };
+                self.page(PageKind::Result, Role::Tool, place, content, provenance, Trust::Tool, born)
+            }
+        };
+        // What is not shown of it can be found nevertheless.
+        let swapped = text.shown.and_then(|_| swap(&mut page));
+        let id = page.id;
+        if let Then::Remember(text) = &then {
+            content.text = Arc::clone(text);
+        }
+        if !self.admit(page, content, step) {
             return self.end(failed(FaultKind::Limit, FULL), String::new(), step);
         }
+        self.swap_out(swapped.into_iter().collect(), step);
         match then {
             Then::End(end) => self.end(end, String::new(), step),
+            Then::Remember(text) => {
+                step.out.push(Effect::Remembered { pid: self.pid, page: id, text });
+                self.queue(step);
+            }
             Then::Decode if self.is_cancelled() => self.end(TurnEnd::Cancelled, String::new(), step),
             Then::Decode => self.queue(step),
         }
@@ -515,8 +644,7 @@ impl Process {
         if text.attempts >= MAX_CUTS || limit == 0 {
             return self.end(failed(FaultKind::Limit, FULL), String::new(), step);
         }
-        let all = text.text.chars().count();
-        let shown = text.shown.unwrap_or(all);
+        let shown = text.shown.unwrap_or_else(|| text.text.chars().count());
         let share = f64::from(limit) / f64::from(content.count().max(1)) * 0.9;
         let keep = ((shown as f64 * share) as usize).saturating_sub(CUT_NOTE_CHARS);
         let text = ResultText { shown: Some(keep), attempts: text.attempts + 1, ..text };
@@ -524,26 +652,93 @@ impl Process {
     }
 
     /// The model asked for a page by its address.
-    fn read(&mut self, id: PageId, step: &mut Step<'_>) {
-        let Some(page) = self.table.get(id) else {
+    fn read(&mut self, id: PageId, from: u64, step: &mut Step<'_>) {
+        if self.table.get(id).is_none() {
             return self.encode(syscall::READ, format!("There is no page {id}."), Then::Decode, step);
-        };
-        if self.window.holds(id) {
+        }
+        if self.window.holds(id) && from == 0 {
             let text = format!("{id} is shown above.");
             self.table.touch(id, self.turns);
             return self.encode(syscall::READ, text, Then::Decode, step);
         }
-        let content = page.content.clone();
-        self.result(syscall::READ, content, step);
+        let budget = self.room(Role::Tool, step.config) / 2;
+        self.recall(id, from, budget, Why::Read, step);
     }
 
-    fn encode(&mut self, tool: &str, text: String, then: Then, step: &mut Step<'_>) {
+    /// Asks for a page that is in the table, from one of its characters on.
+    pub(super) fn recall(
+        &mut self,
+        id: PageId,
+        from: u64,
+        budget: TokenCount,
+        why: Why,
+        step: &mut Step<'_>,
+    ) {
+        let Some(page) = self.table.get(id) else { return };
+        let recall = Recall {
+            page: id,
+            event: page.born,
+            provenance: page.provenance.clone(),
+            turn: page.place.turn,
+            from,
+        };
+        let effect = step.ids.effect();
+        step.out.push(Effect::PageIn {
+            id: effect,
+            pid: self.pid,
+            request: PageRequest::Recall(recall),
+            first: id,
+            budget,
+        });
+        self.phase = Phase::Recalling { id: effect, page: id, why };
+    }
+
+    /// A page came back.
+    fn recalled(&mut self, id: PageId, why: Why, outcome: Outcome<Vec<SourcePage>>, step: &mut Step<'_>) {
+        if why == Why::Pin {
+            self.phase = Phase::Idle;
+        }
+        if self.is_cancelled() {
+            return self.end(TurnEnd::Cancelled, String::new(), step);
+        }
+        let found = match outcome {
+            Outcome::Done(pages) => pages
+                .into_iter()
+                .find(|page| page.id == id)
+                .ok_or_else(|| format!("{id} could not be brought back: it is not in the journal")),
+            Outcome::Failed(fault) => Err(fault.message),
+            Outcome::Cancelled => Err(format!("{id} was not brought back")),
+        };
+        let content = found.map(|source| Content::of(&source));
+        if why == Why::Pin {
+            return self.pin_recalled(id, content, step);
+        }
+        match content {
+            Err(text) => self.encode(syscall::READ, text, Then::Decode, step),
+            Ok(content) => {
+                let place = self.next_message();
+                // Another part of it may be resident.
+                self.window.remove(|slot| slot.page == id);
+                if !self.readmit(id, content, Role::Tool, place, step) {
+                    return self.end(failed(FaultKind::Limit, FULL), String::new(), step);
+                }
+                if let Some(turn) = &mut self.turn {
+                    turn.memory.faults += 1;
+                }
+                self.queue(step);
+            }
+        }
+    }
+
+    pub(super) fn encode(&mut self, tool: &str, text: String, then: Then, step: &mut Step<'_>) {
         self.encode_again(ResultText::whole(text, tool), then, step);
     }
 
     fn encode_again(&mut self, text: ResultText, then: Then, step: &mut Step<'_>) {
         let id = step.ids.effect();
-        step.out.push(Effect::Encode { id, pid: self.pid, text: text.worded() });
+        // It becomes the next page.
+        let worded = text.worded(self.next_page());
+        step.out.push(Effect::Encode { id, pid: self.pid, text: worded });
         self.phase = Phase::Encoding { id, text, then };
     }
 
@@ -552,33 +747,57 @@ impl Process {
         step.scheduler.enqueue(self.pid);
     }
 
-    fn admit_pending(&mut self, step: &Step<'_>) {
+    /// The input becomes resident, behind what was found for it.
+    fn admit_pending(&mut self, step: &mut Step<'_>) {
         let pending = self.turn.as_mut().and_then(|turn| turn.pending.take());
-        if let Some(page) = pending.and_then(|id| self.table.get(id)).cloned() {
-            self.admit(vec![page], step.config);
+        let slot = pending.and_then(|id| self.table.get(id)).map(Slot::of);
+        let Some(slot) = slot else { return };
+        if self.make_room(&[slot], step)
+            && let Some(page) = self.table.get(slot.page)
+        {
+            self.window.push(page);
         }
     }
 
     fn pending_tokens(&self) -> TokenCount {
         let pending = self.turn.as_ref().and_then(|turn| turn.pending);
-        pending.and_then(|id| self.table.get(id)).map_or(0, Page::tokens)
+        pending.and_then(|id| self.table.get(id)).map_or(0, |page| page.tokens)
     }
 
-    fn push_output(&mut self, kind: PageKind, decoded: &Decoded, step: &Step<'_>) {
+    fn push_output(&mut self, kind: PageKind, decoded: &Decoded, step: &mut Step<'_>) {
         if decoded.tokens.is_empty() {
             return;
         }
         let place = self.next_message();
         let content = Encoded { text: Arc::clone(&decoded.text), tokens: Arc::clone(&decoded.tokens) };
-        let page = self.page(kind, Role::Assistant, place, content, Provenance::Model, Trust::Model);
+        if kind == PageKind::Call
+            && let Some(turn) = &mut self.turn
+        {
+            turn.from_message = place.message;
+        }
+        let (page, content) =
+            self.page(kind, Role::Assistant, place, content, Provenance::Model, Trust::Model, step.event);
         // It fits, or so much of it does not that older turns have to leave; an answer that
-        // fills the window alone stays in the table only.
-        if !self.admit(vec![page.clone()], step.config) {
-            self.table.insert(page);
+        // fills the window alone is evicted at once.
+        let (id, fits) = (page.id, self.make_room(&[Slot::of(&page)], step));
+        if fits {
+            self.window.push(&page);
+        }
+        self.table.insert(page, content);
+        if !fits {
+            self.evicted(&[id], step);
         }
     }
 
-    fn report(&mut self, call: &Call, result: Result<serde_json::Value, Fault>, micros: u64) {
+    /// Notes a call, so that it is not made twice.
+    pub(super) fn note_made(&mut self, call: &Call) {
+        if let Some(turn) = &mut self.turn {
+            turn.made.push(call.clone());
+            turn.choice = after_call(&turn.choice);
+        }
+    }
+
+    pub(super) fn report(&mut self, call: &Call, result: Result<serde_json::Value, Fault>, micros: u64) {
         if let Some(turn) = &mut self.turn {
             let Call { tool, arguments } = call.clone();
             turn.calls.push(CallReport { tool, arguments, result, micros });
@@ -615,21 +834,8 @@ impl Process {
         Place { turn: self.turns, message }
     }
 
-    fn file_page(&self, source: SourcePage, place: Place, role: Role) -> Page {
-        Page {
-            id: source.id,
-            kind: PageKind::File,
-            role,
-            place,
-            words: words(&source.text),
-            content: source.content,
-            text: source.text,
-            provenance: source.provenance,
-            label: source.label,
-            last_used_turn: self.turns,
-        }
-    }
-
+    /// A page of something that was just said.
+    #[allow(clippy::too_many_arguments)]
     fn page(
         &mut self,
         kind: PageKind,
@@ -638,23 +844,19 @@ impl Process {
         content: Encoded,
         provenance: Provenance,
         trust: Trust,
-    ) -> Page {
-        let text = Arc::clone(&content.text);
+        born: u64,
+    ) -> (Page, Content) {
         let id = self.new_page();
-        let (last_used_turn, label) = (self.turns, Label::public(trust));
-        Page {
-            id,
-            kind,
-            role,
-            place,
-            content,
-            text,
-            provenance,
-            label,
-            last_used_turn,
-            words: Words::default(),
-        }
+        let label = Label::public(trust);
+        NewPage { id, kind, role, place, provenance, label }.page(Content::plain(content), born)
     }
+}
+
+/// A page that was found.
+fn source_page(source: SourcePage, place: Place, role: Role, born: u64) -> (Page, Content) {
+    let content = Content::of(&source);
+    let SourcePage { id, provenance, label, .. } = source;
+    NewPage { id, kind: PageKind::File, role, place, provenance, label }.page(content, born)
 }
 
 impl Turn {
@@ -672,9 +874,9 @@ impl Turn {
 
 /// Whether a page holds enough of what is wanted. Its place and heading count too, as the
 /// reader of the window sees them.
-fn speaks_of(page: &Page, wanted: &Words) -> bool {
-    let heading = page.content.text.lines().next().map(words).unwrap_or_default();
-    let missing = wanted.without(&page.words).without(&heading);
+fn speaks_of(content: &Content, wanted: &Words) -> bool {
+    let heading = content.shown.text.lines().next().map(words).unwrap_or_default();
+    let missing = wanted.without(&content.words).without(&heading);
     wanted.covered_without(&missing) >= MIN_SCORE
 }
 
@@ -683,15 +885,17 @@ const CUT_NOTE_CHARS: usize = 80;
 
 impl ResultText {
     fn whole(text: String, tool: &str) -> Self {
-        Self { text, shown: None, tool: tool.to_owned(), attempts: 0 }
+        Self { text, born: None, all: None, shown: None, tool: tool.to_owned(), attempts: 0 }
     }
 
-    /// What the model reads.
-    fn worded(&self) -> String {
+    /// What the model reads, as the page of this address.
+    fn worded(&self, page: PageId) -> String {
         let Some(shown) = self.shown else { return self.text.clone() };
         let head: String = self.text.chars().take(shown).collect();
-        let all = self.text.chars().count();
-        format!("{head}\n[cut: the result has {all} characters, these are the first {shown}]")
+        let all = self.all.unwrap_or_else(|| self.text.chars().count() as u64);
+        format!(
+            "{head}\n[cut: {page} has {all} characters, these are the first {shown}; read {page} from {shown} for more]"
+        )
     }
 }
 

@@ -25,6 +25,7 @@ pub fn config(n_ctx: TokenCount) -> Config {
         architecture: "none".into(),
         prefill_tokens_per_s: None,
         host: None,
+        closes_gaps: false,
         slots: 1,
     };
     Config { has_disk: true, ..Config::new(engine, chat()) }
@@ -48,8 +49,7 @@ pub fn calc() -> ToolSpec {
 /// A booted kernel with one process.
 pub fn booted(config: Config, tools: Vec<ToolSpec>) -> (Kernel, Pid, Vec<Event>) {
     let mut kernel = Kernel::default();
-    let events =
-        vec![Event::Boot { config: Box::new(config) }, Event::Spawn { system: encoded("You help."), tools }];
+    let events = vec![Event::Boot { config: Box::new(config) }, spawn(tools)];
     let mut pid = None;
     for event in &events {
         for effect in kernel.step(event.clone()) {
@@ -60,6 +60,11 @@ pub fn booted(config: Config, tools: Vec<ToolSpec>) -> (Kernel, Pid, Vec<Event>)
         }
     }
     (kernel, pid.unwrap(), events)
+}
+
+/// A process with these tools and nothing to remember.
+pub fn spawn(tools: Vec<ToolSpec>) -> Event {
+    Event::Spawn { system: encoded("You help."), tools, core: Vec::new() }
 }
 
 /// A page of a file, worded as the machine words it.
@@ -87,6 +92,35 @@ pub fn decoded(id: EffectId, text: &str) -> Event {
             stop: StopReason::Stop,
             usage: Usage { prefilled: 10, reused: 5, decoded: 3, first_token_ms: 7, total_ms: 9 },
         }),
+    }
+}
+
+/// What the machine answers to a recall: the page as the journal has it.
+pub fn recalled(events: &[Event], recall: &Recall) -> Option<SourcePage> {
+    let page = |text: &str, provenance: &Provenance| {
+        let rest: String = text.chars().skip(recall.from as usize).collect();
+        SourcePage {
+            id: recall.page,
+            content: encoded(&format!("[{}]\n{rest}\n", recall.page)),
+            provenance: provenance.clone(),
+            label: Label::public(Trust::User),
+            text: rest.into(),
+            score: 0.0,
+        }
+    };
+    let text = lucid_kernel::journal::text_of(&events[recall.event as usize], recall.page)?;
+    Some(page(&text, &recall.provenance))
+}
+
+/// Something to remember, as the machine words it.
+pub fn note(id: PageId, text: &str) -> SourcePage {
+    SourcePage {
+        id,
+        content: encoded(&format!("Remember: {text}\n")),
+        provenance: Provenance::User,
+        label: Label::public(Trust::User),
+        text: text.into(),
+        score: 0.0,
     }
 }
 

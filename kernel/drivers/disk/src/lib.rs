@@ -15,6 +15,7 @@ mod walk;
 mod words;
 
 pub use cut::{PAGE_BYTES_MAX, PAGE_BYTES_TARGET};
+pub use index::swap::TantivySwap;
 pub use index::{Checked, TantivyDisk};
 pub use limits::Limits;
-pub use ram::RamDisk;
+pub use ram::{RamDisk, RamSwap};

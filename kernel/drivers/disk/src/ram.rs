@@ -6,13 +6,17 @@
 //! with exact lengths, so they may differ a little.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use lucid_kernel::abi::FileRange;
-use lucid_kernel::port::{CancelFlag, Disk, DiskError, Hit, Mount, MountOptions, MountProgress, MountReport};
+use lucid_kernel::abi::{FileRange, PageId};
+use lucid_kernel::port::{
+    CancelFlag, Disk, DiskError, Hit, Mount, MountOptions, MountProgress, MountReport, Swap, SwapHit,
+};
 
 use crate::cut::{self, Kind};
 use crate::decode::Decoded;
+use crate::index::swap::{RARE_WORDS, add_new, as_swapped, pieces};
 use crate::index::weighted;
 use crate::limits::Limits;
 use crate::root;
@@ -63,14 +67,18 @@ impl RamDisk {
     /// the text itself; a name that ends like a file's (`notes.md`) tells how to cut it. `search`
     /// finds it when no roots are given, or its name is among them.
     pub fn add_text(&self, name: &str, text: &str) {
-        let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         let cut = cut::cut(text, Kind::of(name));
-        let file = CutFile { name: name.to_owned(), decoded: Decoded::plain(text.to_owned()), cut };
-        let mut shelf = Shelf::new(name, false, MountOptions::default());
-        shelf.files.insert(name.as_bytes().into(), Arc::new(pages_of("", &file)));
+        self.add_cut(&CutFile { name: name.to_owned(), decoded: Decoded::plain(text.to_owned()), cut });
+    }
+
+    /// Makes what was cut already searchable under its name.
+    fn add_cut(&self, file: &CutFile) {
+        let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut shelf = Shelf::new(&file.name, false, MountOptions::default());
+        shelf.files.insert(file.name.as_bytes().into(), Arc::new(pages_of("", file)));
         shelf.complete = true;
         shelf.count();
-        self.replace(name, Some(shelf));
+        self.replace(&file.name, Some(shelf));
     }
 
     fn shelf(&self, root: &str) -> Option<Arc<Shelf>> {
@@ -167,8 +175,30 @@ impl Disk for RamDisk {
     }
 
     fn search(&self, query: &str, roots: &[String], at_most: usize) -> Result<Vec<Hit>, DiskError> {
+        self.search_terms(query_terms(query, &mut Words::default()), roots, at_most)
+    }
+}
+
+impl RamDisk {
+    /// The words of a query that the fewest pages have, of those that any has.
+    fn rarest(&self, query: &str, at_most: usize) -> Vec<String> {
+        let shelves = self.shelves.read().unwrap_or_else(PoisonError::into_inner);
+        let count = |term: &String| -> usize {
+            shelves.iter().filter_map(|shelf| shelf.postings.get(term)).map(Vec::len).sum()
+        };
+        let counted = query_terms(query, &mut Words::default()).into_iter().map(|term| (count(&term), term));
+        let mut counted: Vec<(usize, String)> = counted.filter(|(count, _)| *count > 0).collect();
+        counted.sort();
+        counted.into_iter().take(at_most).map(|(_, term)| term).collect()
+    }
+
+    fn search_terms(
+        &self,
+        terms: Vec<String>,
+        roots: &[String],
+        at_most: usize,
+    ) -> Result<Vec<Hit>, DiskError> {
         let shelves = self.searched(roots)?;
-        let terms = query_terms(query, &mut Words::default());
         let pages: u64 = shelves.iter().map(|shelf| shelf.pages).sum();
         let tokens: u64 = shelves.iter().map(|shelf| shelf.tokens).sum();
         let average = tokens as f32 / pages.max(1) as f32;
@@ -201,6 +231,36 @@ impl Disk for RamDisk {
     }
 }
 
+/// A conversation's swap in memory, for conversations that nobody goes on with.
+#[derive(Default)]
+pub struct RamSwap {
+    disk: RamDisk,
+    pages: AtomicU64,
+}
+
+impl Swap for RamSwap {
+    fn keep(&self, pages: &[(PageId, &str, &str)]) -> Result<(), DiskError> {
+        for (page, heading, text) in pages {
+            self.disk.add_cut(&pieces(*page, heading, text));
+        }
+        self.pages.fetch_add(pages.len() as u64, Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn find(&self, query: &str, at_most: usize) -> Result<Vec<SwapHit>, DiskError> {
+        let mut hits = Vec::new();
+        for rare in self.disk.rarest(query, RARE_WORDS) {
+            add_new(&mut hits, self.disk.search_terms(vec![rare], &[], at_most / (RARE_WORDS + 1))?, at_most);
+        }
+        add_new(&mut hits, self.disk.search(query, &[], at_most)?, at_most);
+        Ok(hits.into_iter().filter_map(as_swapped).collect())
+    }
+
+    fn pages(&self) -> u64 {
+        self.pages.load(Ordering::Relaxed)
+    }
+}
+
 /// The best hits, each page once; equal ones by their place.
 fn best_of(mut hits: Vec<Hit>, at_most: usize) -> Vec<Hit> {
     let place = |hit: &Hit| (hit.range.path.clone(), hit.range.bytes);
@@ -227,7 +287,8 @@ fn pages_of(root: &str, file: &CutFile) -> Vec<RamPage> {
         for part in weighted(&file.name, &heading, body, pages.is_empty()) {
             terms.extend(words.terms(part));
         }
-        let range = FileRange { path: path.clone(), lines: page.lines, bytes: (offsets[0], offsets[1]) };
+        let range =
+            FileRange { path: path.as_str().into(), lines: page.lines, bytes: (offsets[0], offsets[1]) };
         let hit = Hit { range, heading, text: body.to_owned(), score: 0.0 };
         pages.push(RamPage { hit, terms });
     }

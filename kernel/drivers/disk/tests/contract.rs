@@ -35,7 +35,7 @@ fn a_page_is_found_and_is_what_the_file_holds() {
         let hits = search(disk, "How do I install with the zebras?");
         let hit = &hits[0];
         assert_eq!(hit.heading, "Guide > Install");
-        assert_eq!(hit.range.path, path(&root.join("docs/guide.md")));
+        assert_eq!(&*hit.range.path, path(&root.join("docs/guide.md")));
         assert!(hit.text.contains("zebra installer"));
         check_hit(hit);
         assert!(hits.iter().all(|hit| hit.score > 0.0));
@@ -45,7 +45,7 @@ fn a_page_is_found_and_is_what_the_file_holds() {
 
 /// Lines and bytes of a UTF-8 file hold exactly the hit's text.
 fn check_hit(hit: &lucid_kernel::port::Hit) {
-    let bytes = fs::read(&hit.range.path).expect("the file");
+    let bytes = fs::read(&*hit.range.path).expect("the file");
     let (start, end) = hit.range.bytes;
     assert_eq!(&bytes[start as usize..end as usize], hit.text.as_bytes());
     let file = String::from_utf8(bytes).expect("UTF-8");
@@ -252,7 +252,7 @@ fn encodings_and_their_places() {
         let hits = search(disk, "elephant");
         assert_eq!(hits.len(), 6);
         for hit in hits {
-            let length = fs::metadata(&hit.range.path).expect("file").len();
+            let length = fs::metadata(&*hit.range.path).expect("file").len();
             let mark = if hit.range.path.ends_with("mark.txt") {
                 3
             } else {
@@ -499,7 +499,7 @@ fn texts_in_memory_are_searchable() {
     disk.add_text("standard input", "first line\nthe walrus line\n");
     disk.add_text("other", "nothing");
     let hits = search(&disk, "walrus");
-    assert_eq!((hits.len(), hits[0].range.path.as_str(), hits[0].range.lines), (1, "standard input", (1, 2)));
+    assert_eq!((hits.len(), &*hits[0].range.path, hits[0].range.lines), (1, "standard input", (1, 2)));
     assert_eq!(disk.search("walrus", &["standard input".into()], 5).expect("hits").len(), 1);
     assert!(disk.search("walrus", &["other".into()], 5).expect("hits").is_empty());
     disk.add_text("standard input", "replaced");

@@ -149,6 +149,7 @@ impl Engine for Mistralrs {
             architecture: self.model.architecture.clone(),
             prefill_tokens_per_s: (rate > 0.0).then_some(rate),
             host: None,
+            closes_gaps: false,
             slots: 1,
         }
     }

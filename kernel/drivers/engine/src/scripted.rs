@@ -219,6 +219,7 @@ impl Engine for Scripted {
             architecture: "scripted".into(),
             prefill_tokens_per_s: (rate > 0.0).then(|| rate.recip()),
             host: None,
+            closes_gaps: false,
             slots: 1,
         }
     }

@@ -11,7 +11,7 @@ use lucid_kernel::port::{Journal, JournalError, SessionInfo};
 use crate::codec::{self, Record};
 use crate::fault::failed;
 use crate::lock::MAX_SESSION_NAME_BYTES;
-use crate::sqlite::out_of_order;
+use crate::sqlite::{no_event, not_found, out_of_order};
 
 /// A journal in memory. Events are kept as JSON, as the real journal does.
 #[derive(Debug, Default)]
@@ -98,12 +98,10 @@ impl Journal for RamJournal {
         let record = codec::encode(event).map_err(|reason| failed(memory(), reason))?;
         let mut state = self.state();
         if !state.sessions.contains_key(session) {
-            return Err(JournalError::NotFound { session: session.to_owned() });
+            return Err(not_found(session));
         }
         self.hold(&mut state, session)?;
-        let Some(found) = state.sessions.get_mut(session) else {
-            return Err(JournalError::NotFound { session: session.to_owned() });
-        };
+        let Some(found) = state.sessions.get_mut(session) else { return Err(not_found(session)) };
         if seq != found.info.events {
             return Err(out_of_order(memory(), session, seq, found.info.events));
         }
@@ -114,15 +112,20 @@ impl Journal for RamJournal {
 
     fn load(&self, session: &str) -> Result<Vec<Event>, JournalError> {
         let state = self.state();
-        let found = state
-            .sessions
-            .get(session)
-            .ok_or_else(|| JournalError::NotFound { session: session.to_owned() })?;
+        let found = state.sessions.get(session).ok_or_else(|| not_found(session))?;
         found
             .records
             .iter()
             .map(|record| codec::decode(&record.json, record.crc).map_err(|e| failed(memory(), e)))
             .collect()
+    }
+
+    fn event(&self, session: &str, seq: u64) -> Result<Event, JournalError> {
+        let state = self.state();
+        let found = state.sessions.get(session).ok_or_else(|| not_found(session))?;
+        let record = usize::try_from(seq).ok().and_then(|seq| found.records.get(seq));
+        let record = record.ok_or_else(|| no_event(memory(), session, seq))?;
+        codec::decode(&record.json, record.crc).map_err(|e| failed(memory(), e))
     }
 
     fn sessions(&self) -> Result<Vec<SessionInfo>, JournalError> {

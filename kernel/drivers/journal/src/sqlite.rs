@@ -231,6 +231,24 @@ impl Journal for SqliteJournal {
         Ok(events)
     }
 
+    fn event(&self, session: &str, seq: u64) -> Result<Event, JournalError> {
+        let inner = self.lock();
+        let row = self.row_of(&inner.connection, session)?;
+        let found = inner
+            .connection
+            .prepare_cached("SELECT crc, json FROM event WHERE session = ?1 AND seq = ?2")
+            .and_then(|mut select| {
+                let read = |row: &rusqlite::Row<'_>| {
+                    let text = row.get_ref(1)?.as_str()?;
+                    Ok(codec::decode(text, row.get(0)?))
+                };
+                select.query_row(params![row, seq.cast_signed()], read).optional()
+            })
+            .map_err(|e| from_sqlite(&self.path, "read an event", &e))?;
+        let event = found.ok_or_else(|| no_event(&self.path, session, seq))?;
+        event.map_err(|found| damaged(&self.path, &format!("event {seq} of session {session}: {found}")))
+    }
+
     fn sessions(&self) -> Result<Vec<SessionInfo>, JournalError> {
         let inner = self.lock();
         let list = || {
@@ -266,7 +284,12 @@ pub(crate) fn out_of_order(path: &Path, session: &str, seq: u64, next: u64) -> J
     failed(path, format!("event {seq} of session {session} is out of order: {next} comes next"))
 }
 
-fn not_found(session: &str) -> JournalError {
+/// Says that there is no such event.
+pub(crate) fn no_event(path: &Path, session: &str, seq: u64) -> JournalError {
+    failed(path, format!("session {session} has no event {seq}"))
+}
+
+pub(crate) fn not_found(session: &str) -> JournalError {
     JournalError::NotFound { session: session.to_owned() }
 }
 
@@ -316,6 +339,7 @@ mod tests {
     }
 
     fn big() -> Event {
-        Event::Spawn { system: lucid_kernel::abi::Encoded::new("x".repeat(8000), [1]), tools: Vec::new() }
+        let system = lucid_kernel::abi::Encoded::new("x".repeat(8000), [1]);
+        Event::Spawn { system, tools: Vec::new(), core: Vec::new() }
     }
 }

@@ -60,6 +60,9 @@ fn events_come_back_in_order_and_equal(pair: Pair) {
     for (seq, event) in events.iter().enumerate() {
         pair.first.append("a", seq as u64, event).unwrap();
         assert_eq!(pair.second.load("a").unwrap(), events[..=seq], "what was appended is seen at once");
+        assert_eq!(pair.second.event("a", seq as u64).unwrap(), events[seq]);
+        let none = pair.second.event("a", seq as u64 + 1).unwrap_err().to_string();
+        assert!(none.contains("has no event"), "{none}");
     }
 }
 
@@ -114,6 +117,7 @@ fn numbers_have_no_gaps(pair: Pair) {
 fn an_unknown_session_is_not_found(pair: Pair) {
     let not_found = |error| matches!(error, JournalError::NotFound { session } if session == "none");
     assert!(not_found(pair.first.load("none").unwrap_err()));
+    assert!(not_found(pair.first.event("none", 0).unwrap_err()));
     assert!(not_found(pair.first.append("none", 0, &Event::Restarted).unwrap_err()));
     assert_eq!(pair.first.sessions().unwrap(), []);
 }

@@ -58,7 +58,7 @@ fn provenance() -> impl Strategy<Value = Provenance> {
         Just(Provenance::Model),
         text().prop_map(|tool| Provenance::Tool { tool }),
         (text(), any::<(u32, u32)>(), any::<(u64, u64)>())
-            .prop_map(|(path, lines, bytes)| Provenance::File(FileRange { path, lines, bytes })),
+            .prop_map(|(path, lines, bytes)| Provenance::File(FileRange { path: path.into(), lines, bytes })),
     ]
 }
 
@@ -141,7 +141,8 @@ fn decoded() -> impl Strategy<Value = Decoded> {
 }
 
 fn returned() -> impl Strategy<Value = Returned> {
-    (json(), encoded(), any::<u64>()).prop_map(|(value, content, micros)| Returned { value, content, micros })
+    (json(), encoded(), any::<Option<u64>>(), any::<u64>())
+        .prop_map(|(value, content, chars, micros)| Returned { value, content, chars, micros })
 }
 
 fn config() -> impl Strategy<Value = Config> {
@@ -155,6 +156,7 @@ fn config() -> impl Strategy<Value = Config> {
             architecture,
             prefill_tokens_per_s,
             host,
+            closes_gaps: false,
             slots,
         },
     );
@@ -172,9 +174,18 @@ fn config() -> impl Strategy<Value = Config> {
 fn event() -> impl Strategy<Value = Event> {
     let pid = || any::<u64>().prop_map(Pid);
     let id = || any::<u64>().prop_map(EffectId);
+    let address = || any::<u64>().prop_map(PageId);
     prop_oneof![
         config().prop_map(|config| Event::Boot { config: Box::new(config) }),
-        (encoded(), vec(tool(), 0..3)).prop_map(|(system, tools)| Event::Spawn { system, tools }),
+        (encoded(), vec(tool(), 0..3), vec(page(), 0..3)).prop_map(|(system, tools, core)| Event::Spawn {
+            system,
+            tools,
+            core
+        }),
+        (pid(), address(), any::<bool>()).prop_map(|(pid, page, pinned)| Event::Pin { pid, page, pinned }),
+        (pid(), address()).prop_map(|(pid, page)| Event::Evict { pid, page }),
+        (pid(), address()).prop_map(|(pid, page)| Event::Forget { pid, page }),
+        (pid(), page()).prop_map(|(pid, page)| Event::Remember { pid, page }),
         (pid(), encoded(), vec(page(), 0..3), options())
             .prop_map(|(pid, content, attached, options)| Event::Input { pid, content, attached, options }),
         (id(), outcome(vec(page(), 0..3))).prop_map(|(id, outcome)| Event::PagedIn { id, outcome }),

@@ -19,7 +19,7 @@ use crate::load::{load, load_small};
 use crate::small::gain;
 use crate::snapshot::Snapshots;
 use crate::vocabulary::Vocabulary;
-use crate::worker::{self, Job, Order, Request, SLOTS, Shared, Signal, Size, Start};
+use crate::worker::{self, Job, Order, Request, SLOTS, Shared, Signal, Size, Start, shifts};
 
 /// Tokens of the prompt with which the prefill speed is measured after loading.
 const MEASURE_TOKENS: usize = 32;
@@ -300,6 +300,7 @@ impl Engine for LlamaCpp {
             architecture: self.architecture.clone(),
             prefill_tokens_per_s: (rate > 0.0).then_some(rate),
             host: None,
+            closes_gaps: shifts(&self.architecture),
             slots: SLOTS as u32,
         }
     }

@@ -43,6 +43,11 @@ const MIN_RATE_TOKENS: usize = 16;
 /// stay as good (`tests/eviction.rs`). llama.cpp ends the process where a model cannot do it.
 const SHIFTING: [&str; 2] = ["llama", "qwen2"];
 
+/// Whether pages can be taken out of the middle of a sequence of this architecture.
+pub(crate) fn shifts(architecture: &str) -> bool {
+    SHIFTING.contains(&architecture)
+}
+
 /// What the thread is told.
 pub(crate) enum Order {
     /// Compute this.
@@ -319,7 +324,7 @@ impl<'m> Worker<'m> {
 
     /// Begins a request, or gives it back when there is no room for it yet.
     fn begin(&mut self, job: Job) -> Option<Job> {
-        let shifts = SHIFTING.contains(&self.size.architecture.as_str());
+        let shifts = shifts(&self.size.architecture);
         self.cache.set_shifts(shifts && !self.shared.rigid.load(Ordering::Relaxed));
         let max_tokens = job.rules.max_tokens;
         let Some(plan) = self.cache.plan(&job.request.prompt, max_tokens) else { return Some(job) };

@@ -269,6 +269,7 @@ impl Engine for Remote {
             architecture: String::new(),
             prefill_tokens_per_s: *self.prefill_tokens_per_s.lock().unwrap_or_else(PoisonError::into_inner),
             host: host_of(self.line.servers.iter().map(|server| &server.address)),
+            closes_gaps: false,
             slots: SLOTS,
         }
     }

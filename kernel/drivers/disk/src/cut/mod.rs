@@ -65,6 +65,14 @@ impl Cut {
     pub(crate) fn heading(&self, page: &Page) -> &str {
         self.headings.path(page.heading)
     }
+
+    /// Puts all pages under one heading.
+    pub(crate) fn put_under(&mut self, heading: &str) {
+        let node = self.headings.open(0, heading);
+        for page in &mut self.pages {
+            page.heading = node;
+        }
+    }
 }
 
 /// What a text is, as far as its structure goes.

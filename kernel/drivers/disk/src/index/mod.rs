@@ -19,6 +19,7 @@ mod lock;
 mod reader;
 mod schema;
 mod state;
+pub(crate) mod swap;
 mod writer;
 
 use std::collections::{HashMap, HashSet};

@@ -122,20 +122,35 @@ impl Opened {
         totals: &Totals,
         at_most: usize,
     ) -> Result<Vec<Hit>, DiskError> {
-        let reading = |error: tantivy::TantivyError| fault::reading(&self.folder, &error);
-        unpanicked(&self.folder, || {
-            let query = disjunction(terms);
-            let top = TopDocs::with_limit(at_most).order_by_score();
-            let found =
-                searcher.search_with_statistics_provider(query.as_ref(), &top, totals).map_err(reading)?;
-            let hits = found.into_iter().map(|(score, address)| {
-                let record: Record = searcher.doc(address).map_err(reading)?;
-                let hit = record.into_hit(&self.root, score);
-                hit.ok_or_else(|| fault::damaged(&self.folder, "a stored page cannot be read"))
-            });
-            hits.collect()
-        })
+        find(&self.folder, &self.root, searcher, terms, totals, at_most)
     }
+}
+
+/// The best pages of an index in `folder`, best first, as files below `root`.
+///
+/// # Errors
+/// [`DiskError::Damaged`] and those of reading.
+pub(crate) fn find(
+    folder: &Path,
+    root: &str,
+    searcher: &Searcher,
+    terms: &[(Term, u64)],
+    totals: &Totals,
+    at_most: usize,
+) -> Result<Vec<Hit>, DiskError> {
+    let reading = |error: tantivy::TantivyError| fault::reading(folder, &error);
+    unpanicked(folder, || {
+        let query = disjunction(terms);
+        let top = TopDocs::with_limit(at_most).order_by_score();
+        let found =
+            searcher.search_with_statistics_provider(query.as_ref(), &top, totals).map_err(reading)?;
+        let hits = found.into_iter().map(|(score, address)| {
+            let record: Record = searcher.doc(address).map_err(reading)?;
+            let hit = record.into_hit(root, score);
+            hit.ok_or_else(|| fault::damaged(folder, "a stored page cannot be read"))
+        });
+        hits.collect()
+    })
 }
 
 /// Opens an index and makes sure that it is one of ours.

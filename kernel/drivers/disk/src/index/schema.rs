@@ -242,7 +242,7 @@ impl Record {
     /// The page under a folder; none when the record makes no sense.
     pub(crate) fn into_hit(self, root: &str, score: f32) -> Option<Hit> {
         let Parts { lines, bytes, name, heading, text, .. } = Parts::of(&self.0)?;
-        let range = FileRange { path: root::join(root, name), lines, bytes };
+        let range = FileRange { path: root::join(root, name).into(), lines, bytes };
         Some(Hit { range, heading: heading.to_owned(), text: text.to_owned(), score })
     }
 }

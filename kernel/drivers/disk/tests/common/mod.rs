@@ -32,7 +32,7 @@ pub fn search(disk: &dyn Disk, query: &str) -> Vec<Hit> {
 pub fn names(disk: &dyn Disk, query: &str) -> Vec<String> {
     let mut names = Vec::new();
     for hit in search(disk, query) {
-        let name = Path::new(&hit.range.path).file_name().expect("a name").to_string_lossy().into_owned();
+        let name = Path::new(&*hit.range.path).file_name().expect("a name").to_string_lossy().into_owned();
         if !names.contains(&name) {
             names.push(name);
         }

@@ -6,7 +6,7 @@ use lucid_kernel::abi::{
 
 /// A process that begins with these instructions.
 pub fn spawn(text: &str) -> Event {
-    Event::Spawn { system: Encoded::new(text, [1, 2, 3]), tools: Vec::new() }
+    Event::Spawn { system: Encoded::new(text, [1, 2, 3]), tools: Vec::new(), core: Vec::new() }
 }
 
 /// An input with one page of a file.
