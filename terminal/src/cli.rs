@@ -3,6 +3,7 @@
 pub mod ask;
 pub mod bench;
 pub mod doctor;
+pub mod memory;
 pub mod model;
 pub mod mount;
 pub mod out;
@@ -37,6 +38,7 @@ Examples:
   git diff | lucid ask \"What does this change?\"
   lucid ask --json \"What is 17.5% of 2310.40?\" | jq .answer
   lucid run report.md --param month=May     carry out the steps of a script
+  lucid mem                                 what the last session has in memory
 
 Exit codes: 0 done, 1 the task failed, 2 wrong use, 3 the model, the index or the settings
 cannot be used, 4 not allowed, 130 cancelled.
@@ -94,6 +96,20 @@ pub enum Cmd {
     },
     /// Search the mounted folders
     Search(SearchArgs),
+    /// Show what a session has in the model's memory
+    Mem(MemArgs),
+    /// Print one page of a session's memory, word for word
+    Page(PageArgs),
+    /// Keep a page in memory
+    Pin(PageArgs),
+    /// No longer keep a page in memory
+    Unpin(PageArgs),
+    /// Take a page out of memory; it can still be searched and read
+    Evict(PageArgs),
+    /// Keep a fact for all later sessions; without a text, list what is kept
+    Remember(CoreArgs),
+    /// Drop such a fact
+    Forget(CoreArgs),
     /// List, fetch and choose models
     Model {
         #[command(subcommand)]
@@ -206,6 +222,45 @@ pub struct SearchArgs {
     pub json: bool,
 }
 
+/// `lucid mem`.
+#[derive(Debug, Args)]
+pub struct MemArgs {
+    /// The session; the last one when not given
+    #[arg(long, value_name = "NAME")]
+    pub session: Option<String>,
+    /// List what left the window too
+    #[arg(long)]
+    pub all: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `lucid page`, `pin`, `unpin` and `evict`.
+#[derive(Debug, Args)]
+pub struct PageArgs {
+    /// Its address, such as p42
+    #[arg(value_name = "PAGE")]
+    pub page: String,
+    /// The session; the last one when not given
+    #[arg(long, value_name = "NAME")]
+    pub session: Option<String>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `lucid remember` and `forget`.
+#[derive(Debug, Args)]
+pub struct CoreArgs {
+    /// The fact
+    #[arg(value_name = "TEXT")]
+    pub text: Vec<String>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// `lucid model`.
 #[derive(Debug, Subcommand)]
 pub enum ModelCmd {
@@ -301,6 +356,27 @@ pub enum BenchCmd {
         /// Questions to ask, in order
         #[arg(required = true, value_name = "QUESTION")]
         questions: Vec<String>,
+    },
+    /// Chains of references in 140 pairs of keys and values, in a window of 2,048 tokens
+    NestedKv {
+        #[command(flatten)]
+        model: ModelArgs,
+        /// How many orderings of the pairs
+        #[arg(long, default_value_t = 30)]
+        orderings: usize,
+    },
+    /// Facts told in 200 turns and asked for at the end, in a window of 2,048 tokens
+    Dialogue {
+        #[command(flatten)]
+        model: ModelArgs,
+    },
+    /// What the prompts of 50 turns cost, against a sliding window and compaction
+    Cost {
+        #[command(flatten)]
+        model: ModelArgs,
+        /// A folder of text files to ask about
+        #[arg(long, value_name = "DIR")]
+        corpus: PathBuf,
     },
     /// Prefill, decode and prefix reuse, of every engine that is compiled in
     Engine {

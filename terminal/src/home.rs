@@ -68,6 +68,16 @@ impl Home {
         self.data.join("plugins")
     }
 
+    /// What is to be known in every session: the user may edit it.
+    pub fn memory_file(&self) -> PathBuf {
+        self.data.join("memory.md")
+    }
+
+    /// What left the windows of sessions, to be searched.
+    pub fn swap_dir(&self) -> PathBuf {
+        self.cache.join("swap")
+    }
+
     /// Every event of every session.
     pub fn journal_file(&self) -> PathBuf {
         self.state.join("journal.sqlite")

@@ -4,22 +4,28 @@
 pub mod api;
 mod core;
 mod excerpt;
+pub mod follow;
 mod pages;
+pub mod remember;
+pub mod swap;
 #[cfg(test)]
 mod tests;
 mod work;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use lucid_kernel::abi::{Call, Fault, ToolSpec};
+use lucid_kernel::memory::evict::Eviction;
 use lucid_kernel::policy::Rule;
 use lucid_kernel::port::{CancelFlag, Disk, Engine, Journal};
 use serde_json::Value;
 
 use crate::exit::Failure;
 use api::{Command, Notice};
-pub use pages::shown_path;
+pub use pages::{preview, shown_path};
+use remember::CoreMemory;
 
 /// What runs tools, as the machine needs it.
 pub trait Tools: Send + Sync {
@@ -83,6 +89,12 @@ pub struct Setup {
     pub tools: bool,
     /// What may run.
     pub rules: Vec<Rule>,
+    /// What is to be known in every turn; nothing is kept when none.
+    pub core: Option<CoreMemory>,
+    /// The folder that keeps what left the windows of sessions; in memory when none.
+    pub swap: Option<PathBuf>,
+    /// Which pages leave first; as the kernel chooses when none.
+    pub eviction: Option<Eviction>,
     /// Whether somebody can answer [`Notice::Ask`]; else a call that asks is refused.
     pub interactive: bool,
     /// Milliseconds since 1970, for the journal's list of sessions.

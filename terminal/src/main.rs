@@ -14,6 +14,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
 
+use cli::memory::Move;
 use cli::{Cli, Cmd};
 use exit::Failure;
 use home::Home;
@@ -43,6 +44,13 @@ fn dispatch(cli: Cli) -> Result<u8, Failure> {
         Some(Cmd::Umount { dirs }) => cli::mount::unmount(&home, &dirs),
         Some(Cmd::Mounts { json }) => cli::mount::list(&home, json),
         Some(Cmd::Search(args)) => cli::mount::search(&home, &args),
+        Some(Cmd::Mem(args)) => cli::memory::map(&home, &args),
+        Some(Cmd::Page(args)) => cli::memory::page(&home, &args),
+        Some(Cmd::Pin(args)) => cli::memory::change(&home, &args, Move::Pin),
+        Some(Cmd::Unpin(args)) => cli::memory::change(&home, &args, Move::Unpin),
+        Some(Cmd::Evict(args)) => cli::memory::change(&home, &args, Move::Evict),
+        Some(Cmd::Remember(args)) => cli::memory::remember(&home, &args),
+        Some(Cmd::Forget(args)) => cli::memory::forget(&home, &args),
         Some(Cmd::Model { command }) => cli::model::run(&home, &command),
         Some(Cmd::Plugin { command }) => cli::plugin::run(&home, &command),
         Some(Cmd::Doctor { json }) => cli::doctor::run(&home, json),

@@ -2,6 +2,7 @@
 
 mod engine;
 mod kernel;
+mod memory;
 
 use serde_json::{Value, json};
 
@@ -23,6 +24,9 @@ pub fn run(home: &Home, command: &BenchCmd) -> Result<u8, Failure> {
         BenchCmd::Kernel { pages, window } => kernel::run(*pages, *window),
         BenchCmd::Tools => lucid_tools::bench::run().map_err(|error| Failure::task(error.to_string()))?,
         BenchCmd::Session { model, questions } => engine::turns(home, model, questions)?,
+        BenchCmd::NestedKv { model, orderings } => memory::nested(home, model, *orderings)?,
+        BenchCmd::Dialogue { model } => memory::dialogue(home, model)?,
+        BenchCmd::Cost { model, corpus } => memory::cost(home, model, corpus)?,
         BenchCmd::Engine { model } => engine::run(home, model)?,
     };
     out::json(&value);

@@ -14,6 +14,7 @@ use crate::engines::{EngineChoice, named};
 use crate::exit::Failure;
 use crate::home::Home;
 use crate::machine::api::{Command, Notice};
+use crate::machine::remember::CoreMemory;
 use crate::machine::{Machine, Session, Setup};
 use crate::settings::Settings;
 
@@ -66,6 +67,9 @@ pub fn open(home: &Home, wanted: &Wanted) -> Result<Machine, Failure> {
         has_files,
         tools: wanted.tools,
         rules: settings.rules.clone(),
+        core: Some(CoreMemory::new(home.memory_file())),
+        swap: wanted.interactive.then(|| home.swap_dir()).or_else(|| wanted.resume.then(|| home.swap_dir())),
+        eviction: None,
         interactive: wanted.interactive,
         now_ms: now_ms(),
         loader: super::model::loader(home, &settings, model),

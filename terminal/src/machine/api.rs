@@ -42,6 +42,28 @@ pub enum Command {
         /// Its address.
         page: PageId,
     },
+    /// Let a page stay in the window, or no longer. Failure is told by [`Notice::Failed`].
+    Pin {
+        /// Its address.
+        page: PageId,
+        /// Whether it stays.
+        pinned: bool,
+    },
+    /// Let a page leave the window.
+    Evict {
+        /// Its address.
+        page: PageId,
+    },
+    /// Let something be known in every turn, here and in later sessions.
+    Remember {
+        /// What.
+        text: String,
+    },
+    /// Let something not be known in every turn any more.
+    Forget {
+        /// The page that says it.
+        page: PageId,
+    },
     /// End the machine after what is under way was cancelled.
     Quit,
 }
@@ -127,6 +149,20 @@ pub enum Notice {
     Memory(Vec<PageRow>),
     /// Answers [`Command::ShowPage`]: the page and its state, or none.
     Page(PageId, Option<Box<(PageRow, SourcePage)>>),
+    /// Something is known in every turn from now on.
+    Remembered {
+        /// The page that says it.
+        page: PageId,
+        /// What.
+        text: String,
+    },
+    /// Something is not known in every turn any more.
+    Forgotten {
+        /// The page that said it.
+        page: PageId,
+        /// What.
+        text: String,
+    },
     /// The mounts now; sent at start and after every change.
     Mounts(Vec<Mount>),
     /// How far a mount is.
@@ -151,6 +187,10 @@ pub struct PageRow {
     pub tokens: TokenCount,
     /// Whether it is in the window.
     pub resident: bool,
+    /// Whether it stays there until it is unpinned.
+    pub pinned: bool,
+    /// The turn in which it was last needed.
+    pub turn: u32,
     /// Where it came from.
     pub provenance: Provenance,
     /// Its first words, one line, at most 80 characters.

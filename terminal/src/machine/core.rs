@@ -7,15 +7,16 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, Sender, select, unbounded};
 use lucid_disk::RamDisk;
 use lucid_kernel::abi::{
-    Effect, EffectId, Encoded, Event, Fault, FaultKind, Outcome, Pid, TurnEnd, TurnOptions,
+    Effect, EffectId, Encoded, Event, Fault, FaultKind, Outcome, PageId, Pid, TurnEnd, TurnOptions,
 };
 use lucid_kernel::chat::ChatFormat;
 use lucid_kernel::error::KernelError;
 use lucid_kernel::port::{CancelFlag, DecodeRequest, Disk, Engine, MountOptions};
-use lucid_kernel::{Config, Kernel, journal, prompt, syscall};
+use lucid_kernel::{Config, Kernel, prompt, syscall};
 
 use super::api::{Command, Notice};
 use super::pages::{self, Places, attached_page, encode};
+use super::swap::{self, SwapSpace};
 use super::work::{Job, Workers};
 use super::{Loaded, Session, Setup, Tools};
 use crate::exit::{self, Failure};
@@ -56,6 +57,7 @@ pub fn run(mut setup: Setup, commands: &Receiver<Command>, notices: Sender<Notic
         mounting: CancelFlag::new(),
         restarting: false,
         dead: false,
+        meddling: false,
     };
     machine.tell_mounts();
     loop {
@@ -105,6 +107,8 @@ struct Machine {
     /// While a turn that a dead process left open is brought to its end.
     restarting: bool,
     dead: bool,
+    /// While the memory itself is changed, of which the user is told otherwise than of an input.
+    meddling: bool,
 }
 
 /// What there is once the model is loaded.
@@ -112,6 +116,25 @@ struct Live {
     kernel: Kernel,
     engine: Arc<dyn Engine>,
     workers: Workers,
+    swap: SwapSpace,
+    /// The first words of pages, of which the kernel knows no more once they left.
+    previews: HashMap<PageId, String>,
+    session: String,
+    seq: u64,
+    pid: Pid,
+}
+
+impl Live {
+    /// Whether a page is being brought back to be pinned.
+    fn is_pinning(&self) -> bool {
+        self.kernel.processes().get(&self.pid).is_some_and(|process| process.is_pinning())
+    }
+}
+
+/// A session that begins or goes on.
+struct Begun {
+    kernel: Kernel,
+    swap: SwapSpace,
     session: String,
     seq: u64,
     pid: Pid,
@@ -129,6 +152,10 @@ impl Machine {
                 }
                 self.waiting.push_back(command);
             }
+            // A page is being brought back to be pinned: the input waits for it.
+            Command::Input { .. } if self.live.as_ref().is_some_and(Live::is_pinning) => {
+                self.waiting.push_back(command);
+            }
             Command::Input { text, attached, options } => self.input(&text, &attached, options),
             Command::Cancel => {
                 self.waiting.clear();
@@ -144,48 +171,75 @@ impl Machine {
                 let found = self.live.as_ref().and_then(|live| {
                     let process = live.kernel.processes().get(&live.pid)?;
                     let known = process.table().get(page)?;
-                    let row = pages::row(known, process.window().holds(page));
+                    let (text, content) = match process.table().content(page) {
+                        Some(content) => (Arc::clone(&content.text), content.shown.clone()),
+                        // What is not resident stands in the journal.
+                        None => {
+                            let text = live.swap.text(page, known.born).ok()?;
+                            (Arc::clone(&text), Encoded::new(text, []))
+                        }
+                    };
                     let source = lucid_kernel::abi::SourcePage {
                         id: known.id,
-                        content: known.content.clone(),
+                        content,
                         provenance: known.provenance.clone(),
                         label: known.label,
-                        text: Arc::clone(&known.text),
                         score: 0.0,
+                        text,
                     };
+                    let preview = pages::preview(&source.text);
+                    let row = pages::row(known, process.window().holds(page), preview);
                     Some(Box::new((row, source)))
                 });
                 self.tell(Notice::Page(page, found));
             }
+            Command::Pin { page, pinned } => self.meddle(|pid, _| Ok(Event::Pin { pid, page, pinned })),
+            Command::Evict { page } => self.meddle(|pid, _| Ok(Event::Evict { pid, page })),
+            Command::Forget { page } => self.meddle(|pid, _| Ok(Event::Forget { pid, page })),
+            Command::Remember { text } => self.meddle(|pid, live| {
+                let id = live.kernel.next_page(pid).unwrap_or_default();
+                Ok(Event::Remember { pid, page: pages::core_page(live.engine.as_ref(), id, text.trim())? })
+            }),
             Command::Quit => {}
         }
     }
 
     fn message(&mut self, message: Msg) {
         match message {
-            Msg::Event(event) => self.apply(event),
+            Msg::Event(event) => {
+                let came_back = matches!(event, Event::PagedIn { .. });
+                self.apply(event);
+                if came_back && !self.live.as_ref().is_some_and(Live::is_pinning) {
+                    self.take_waiting();
+                }
+            }
             Msg::Loading(what, part) => self.tell(Notice::Loading { what, part }),
             Msg::Loaded(loaded) => match loaded.and_then(|loaded| self.boot(loaded)) {
-                Ok(()) => {
-                    for command in std::mem::take(&mut self.waiting) {
-                        self.command(command);
-                    }
-                }
+                Ok(()) => self.take_waiting(),
                 Err(failure) => self.die(&failure),
             },
             Msg::MountsChanged => self.tell_mounts(),
         }
     }
 
+    fn take_waiting(&mut self) {
+        for command in std::mem::take(&mut self.waiting) {
+            self.command(command);
+        }
+    }
+
     fn boot(&mut self, loaded: Loaded) -> Result<(), Failure> {
         let Loaded { engine, tools } = loaded;
-        let (kernel, session, seq, pid) = match self.setup.session.clone() {
+        let begun = match self.setup.session.clone() {
             Session::New(name) => self.begin(&name, &engine, &tools)?,
             Session::Continue(name) => self.resume(&name, &engine)?,
         };
-        let workers = Workers::start(&engine, &tools, &self.to_self, &self.notices);
+        let Begun { kernel, swap, session, seq, pid } = begun;
+        let workers = Workers::start(&engine, &tools, &self.to_self, &self.notices, &swap);
         let info = engine.info();
-        self.live = Some(Live { kernel, engine, workers, session: session.clone(), seq, pid });
+        let previews = HashMap::new();
+        self.live =
+            Some(Live { kernel, engine, workers, swap, previews, session: session.clone(), seq, pid });
         if self.live.as_ref().is_some_and(|live| live.kernel.processes().values().any(|p| !p.is_idle())) {
             self.restarting = true;
             self.apply(Event::Restarted);
@@ -197,12 +251,7 @@ impl Machine {
         Ok(())
     }
 
-    fn begin(
-        &self,
-        name: &str,
-        engine: &Arc<dyn Engine>,
-        tools: &Arc<dyn Tools>,
-    ) -> Result<(Kernel, String, u64, Pid), Failure> {
+    fn begin(&self, name: &str, engine: &Arc<dyn Engine>, tools: &Arc<dyn Tools>) -> Result<Begun, Failure> {
         let unusable = |what: &str, reason: String| Failure::config(format!("{what}: {reason}"));
         let format = ChatFormat::probe(&engine.chat_template());
         let chat = format
@@ -212,11 +261,30 @@ impl Machine {
         let mut config = Config::new(engine.info(), chat);
         config.has_disk = self.setup.has_files;
         config.policy.rules.clone_from(&self.setup.rules);
+        config.eviction = self.setup.eviction.unwrap_or(config.eviction);
         let mut specs = if self.setup.tools { tools.specs() } else { Vec::new() };
         let system = prompt::system(&specs, self.setup.has_files);
-        if self.setup.tools && self.setup.has_files {
+        if self.setup.tools {
             specs.extend(syscall::disk_calls());
         }
+        let core = match &self.setup.core {
+            Some(memory) => {
+                if self.setup.tools {
+                    specs.extend(syscall::memory_calls());
+                }
+                let place = memory.path().display();
+                let facts =
+                    memory.facts().map_err(|error| unusable(&place.to_string(), error.to_string()))?;
+                let pages = facts
+                    .iter()
+                    .zip(2..)
+                    .map(|(fact, id)| pages::core_page(engine.as_ref(), PageId(id), fact));
+                pages
+                    .collect::<Result<Vec<_>, _>>()
+                    .map_err(|error| unusable(&place.to_string(), error.to_string()))?
+            }
+            None => Vec::new(),
+        };
         let system = encode(engine.as_ref(), &system)
             .map_err(|error| unusable("the instructions cannot be turned into tokens", error.to_string()))?;
         let journal = &self.setup.journal;
@@ -225,7 +293,7 @@ impl Machine {
             .map_err(|error| unusable("the session cannot be recorded", error.to_string()))?;
         let mut kernel = Kernel::default();
         let mut pid = Pid(0);
-        let events = [Event::Boot { config: Box::new(config) }, Event::Spawn { system, tools: specs }];
+        let events = [Event::Boot { config: Box::new(config) }, Event::Spawn { system, tools: specs, core }];
         for (seq, event) in events.into_iter().enumerate() {
             journal
                 .append(name, seq as u64, &event)
@@ -238,12 +306,14 @@ impl Machine {
                 }
             }
         }
-        Ok((kernel, name.to_owned(), 2, pid))
+        let swap = SwapSpace::begin(self.setup.swap.as_deref(), name, journal)
+            .map_err(|error| unusable("what leaves the window cannot be kept", error.to_string()))?;
+        Ok(Begun { kernel, swap, session: name.to_owned(), seq: 2, pid })
     }
 
-    fn resume(&self, name: &str, engine: &Arc<dyn Engine>) -> Result<(Kernel, String, u64, Pid), Failure> {
+    fn resume(&self, name: &str, engine: &Arc<dyn Engine>) -> Result<Begun, Failure> {
         let events = self.setup.journal.load(name).map_err(|error| Failure::config(error.to_string()))?;
-        let kernel = journal::replay(&events);
+        let (kernel, swapped) = swap::replay(&events);
         let Some((config, pid)) = kernel.config().zip(kernel.processes().keys().next().copied()) else {
             return Err(Failure::config(format!("session {name} has no conversation; start a new one")));
         };
@@ -255,7 +325,17 @@ impl Machine {
                 then.model, then.n_ctx, now.model, now.n_ctx, then.model, then.n_ctx
             )));
         }
-        Ok((kernel, name.to_owned(), events.len() as u64, pid))
+        let journal = &self.setup.journal;
+        let (swap, was_damaged) = SwapSpace::resume(self.setup.swap.as_deref(), name, journal, &swapped)
+            .map_err(|reason| {
+                Failure::config(format!("what left the window of session {name} cannot be kept: {reason}"))
+            })?;
+        if was_damaged {
+            let message =
+                "the index of what was said earlier was damaged; it was made anew from the journal".into();
+            self.tell(Notice::Failed { message });
+        }
+        Ok(Begun { kernel, swap, session: name.to_owned(), seq: events.len() as u64, pid })
     }
 
     fn input(&mut self, text: &str, attached: &[(String, String)], options: TurnOptions) {
@@ -308,6 +388,10 @@ impl Machine {
             let Some(live) = &mut self.live else { return };
             let decoded = matches!(event, Event::Decoded { .. });
             let input = matches!(event, Event::Input { .. });
+            self.meddling = matches!(
+                event,
+                Event::Pin { .. } | Event::Evict { .. } | Event::Remember { .. } | Event::Forget { .. }
+            );
             let effects = live.kernel.step(event);
             if decoded && !effects.iter().any(|effect| matches!(effect, Effect::Ended { .. })) {
                 self.tell(Notice::Retract);
@@ -361,6 +445,21 @@ impl Machine {
             }
             Effect::Cancel { id } => return self.cancel(id),
             Effect::Spawned { .. } => {}
+            Effect::Swap { pages, .. } => live.workers.send(Job::Swap { pages }),
+            Effect::Remembered { page, text, .. } => {
+                let kept = self.setup.core.as_ref().map_or(Ok(()), |memory| memory.add(&text));
+                match kept {
+                    Ok(()) => self.tell(Notice::Remembered { page, text: text.to_string() }),
+                    Err(error) => self.tell_core_trouble(&error),
+                }
+            }
+            Effect::Forgotten { page, text, .. } => {
+                let dropped = self.setup.core.as_ref().map_or(Ok(true), |memory| memory.remove(&text));
+                match dropped {
+                    Ok(_) => self.tell(Notice::Forgotten { page, text: text.to_string() }),
+                    Err(error) => self.tell_core_trouble(&error),
+                }
+            }
             // A turn of the process that died: nobody here waits for its end.
             Effect::Ended { report, .. } if self.restarting => {
                 let why = match report.end {
@@ -375,6 +474,9 @@ impl Machine {
                     KernelError::Empty | KernelError::BadSchema { .. } => exit::USAGE,
                     _ => exit::FAILED,
                 };
+                if self.meddling {
+                    return self.tell_failed(&error.to_string());
+                }
                 // What answers an effect that has ended meanwhile needs no word.
                 if !matches!(error, KernelError::NoEffect(_) | KernelError::WrongAnswer(_)) {
                     self.refuse(&error.to_string(), code);
@@ -451,6 +553,9 @@ impl Machine {
                 Err(_) => break,
             }
         }
+        if let Some(live) = &self.live {
+            live.workers.settle(STOP_TIMEOUT);
+        }
         // Who can be asked is likely to go on with the session later.
         let goes_on = self.setup.interactive || matches!(self.setup.session, Session::Continue(_));
         if let Some(live) = self.live.as_ref().filter(|_| goes_on) {
@@ -478,7 +583,7 @@ impl Machine {
             }
             Event::PagedIn { outcome: Outcome::Done(found), .. } => {
                 let range = |page: &lucid_kernel::abi::SourcePage| match &page.provenance {
-                    lucid_kernel::abi::Provenance::File(range) => Some((range.path.clone(), range.lines)),
+                    lucid_kernel::abi::Provenance::File(range) => Some((range.path.to_string(), range.lines)),
                     _ => None,
                 };
                 self.tell(Notice::Paged { pages: found.iter().filter_map(range).collect() });
@@ -505,9 +610,33 @@ impl Machine {
         }
     }
 
-    fn tell_memory(&self) {
-        if let Some(live) = &self.live {
-            self.tell(Notice::Memory(pages::rows(&live.kernel)));
+    fn tell_memory(&mut self) {
+        if let Some(live) = &mut self.live {
+            let rows = pages::rows(&live.kernel, &mut live.previews);
+            self.tell(Notice::Memory(rows));
+        }
+    }
+
+    fn tell_core_trouble(&self, error: &std::io::Error) {
+        let path = self.setup.core.as_ref().map(|memory| memory.path().display().to_string());
+        self.tell_failed(&format!("{} could not be changed: {error}", path.unwrap_or_default()));
+    }
+
+    /// Says that something failed; always none, for the end of a match.
+    fn tell_failed(&self, message: &str) -> Option<Event> {
+        self.tell(Notice::Failed { message: message.to_owned() });
+        None
+    }
+
+    /// Does something to the memory itself.
+    fn meddle(&mut self, event: impl FnOnce(Pid, &Live) -> Result<Event, lucid_kernel::port::EngineError>) {
+        let Some(live) = &self.live else {
+            self.tell_failed("the model is not loaded yet; try again when it is");
+            return;
+        };
+        match event(live.pid, live) {
+            Ok(event) => self.apply(event),
+            Err(error) => drop(self.tell_failed(&error.to_string())),
         }
     }
 

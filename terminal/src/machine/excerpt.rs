@@ -46,6 +46,14 @@ pub fn excerpt(hit: &Hit, query: &Words, chars_at_most: usize) -> Option<Hit> {
     best.map(|(_, range)| cut(hit, &lines, grown(&lines, range, chars_at_most)))
 }
 
+/// One line of a page, counted from 0, with its place.
+pub fn line_of(hit: &Hit, line: usize) -> Hit {
+    let nothing = Words::default();
+    let lines: Vec<Line<'_>> = hit.text.split_inclusive('\n').map(|line| Line::new(line, &nothing)).collect();
+    let line = line.min(lines.len().saturating_sub(1));
+    cut(hit, &lines, line..(line + 1).min(lines.len()))
+}
+
 /// The range with what fits of the lines before it, and without empty lines at its ends.
 fn grown(lines: &[Line<'_>], mut range: Range<usize>, chars_at_most: usize) -> Range<usize> {
     let mut chars: usize = lines[range.clone()].iter().map(|line| line.chars).sum();

@@ -1,25 +1,58 @@
 //! Pages on their way into the kernel: found, worded, and turned into tokens.
 
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
 use lucid_kernel::abi::{
-    Encoded, Fault, FaultKind, FileRange, Label, Outcome, PageId, PageRequest, Provenance, Secrecy,
+    Encoded, Fault, FaultKind, FileRange, Label, Outcome, PageId, PageRequest, Provenance, Recall, Secrecy,
     SourcePage, TokenCount, Trust,
 };
 use lucid_kernel::memory::Page;
-use lucid_kernel::port::{Disk, DiskError, Engine, EngineError, Hit};
+use lucid_kernel::port::{Disk, DiskError, Engine, EngineError, Hit, SwapHit};
 use lucid_kernel::relevance::{Words, words};
 use lucid_kernel::{Kernel, prompt};
 
 use super::api::PageRow;
 use super::excerpt::excerpt;
+use super::follow::{follow, identifiers};
+use super::swap::SwapSpace;
 
 /// A second page whose score is at least the first's over this is given room beside it.
 const RIVAL_SCORE: f32 = 2.0;
 
+/// A page whose score is at least this part of the best one's matches as well as that.
+const EQUAL_SCORE: f32 = 0.85;
+
 /// With less room than this, no further page is looked at.
 const MIN_PAGE_TOKENS: TokenCount = 48;
+
+/// So many pieces of what was said are looked at.
+const SAID_AT_MOST: usize = 40;
+
+/// What the question of an answer says counts so much of what the answer says itself.
+const ASKED_WEIGHT: f32 = 0.6;
+
+/// What a word counts for the next piece, when one says it already.
+const OWN_AGAIN: f32 = 0.8;
+
+/// The same, when the question of one did.
+const ASKED_AGAIN: f32 = 0.3;
+
+/// What was said gets at most this part of the room.
+const SAID_SHARE: TokenCount = 3;
+
+/// What was said must add at least this part of the query's words, by their weight.
+const MIN_SAID: f32 = 0.06;
+
+/// So many pages of what was said are brought in.
+const SAID_PAGES_MAX: usize = 8;
+
+/// With less room than this, nothing more of what was said is looked at.
+const MIN_SAID_TOKENS: TokenCount = 12;
+
+/// The length of a page's first words, in characters.
+const PREVIEW_CHARS: usize = 80;
 
 /// The most times that a page which does not fit is cut and measured again.
 const MAX_CUTS: u32 = 4;
@@ -45,18 +78,122 @@ impl Places {
     pub fn page_in(
         &self,
         engine: &dyn Engine,
+        swap: &SwapSpace,
         request: &PageRequest,
         first: PageId,
         budget: TokenCount,
     ) -> Outcome<Vec<SourcePage>> {
-        let PageRequest::Search { query, at_most } = request;
-        match self.search(query, *at_most as usize) {
-            Ok(hits) => match self.fill(engine, query, hits, first, budget) {
-                Ok(pages) => Outcome::Done(pages),
-                Err(error) => Outcome::Failed(Fault::new(FaultKind::Engine, error.to_string())),
-            },
-            Err(error) => Outcome::Failed(Fault::new(FaultKind::Disk, error.to_string())),
+        let found = match request {
+            PageRequest::Search { query, at_most } => {
+                self.find(engine, swap, query, *at_most as usize, first, budget)
+            }
+            PageRequest::Recall(recall) => self.recall(engine, swap, recall, budget).map(|page| vec![page]),
+        };
+        match found {
+            Ok(pages) => Outcome::Done(pages),
+            Err(fault) => Outcome::Failed(fault),
         }
+    }
+
+    /// The pages that match best, of files and of what was said. What was said is short and most
+    /// of it says little, so it has to match and gets a part of the room only.
+    fn find(
+        &self,
+        engine: &dyn Engine,
+        swap: &SwapSpace,
+        query: &str,
+        at_most: usize,
+        first: PageId,
+        budget: TokenCount,
+    ) -> Result<Vec<SourcePage>, Fault> {
+        let on_disk = |error: DiskError| Fault::new(FaultKind::Disk, error.to_string());
+        let in_engine = |error: EngineError| Fault::new(FaultKind::Engine, error.to_string());
+        let hits = self.search(query, at_most).map_err(on_disk)?;
+        let lines = follow(query, |name, most| self.search(name, most)).map_err(on_disk)?;
+        let named = self.fill_named(engine, lines, first, at_most, budget / 4 * 3).map_err(in_engine)?;
+        let taken: TokenCount = named.iter().map(|page| page.content.count()).sum();
+        let (budget, next) = (budget - taken, PageId(first.0 + named.len() as u64));
+        let is_shown = |hit: &Hit| named.iter().any(|page| shows_part_of(&page.provenance, &hit.range));
+        // Where lines refer to lines, what stands around them says nothing of them.
+        let is_table = !named.is_empty() && named.iter().all(|page| identifiers(&page.text).nth(1).is_some());
+        let most = if is_table { 0 } else { at_most - named.len() };
+        let hits: Vec<Hit> = hits.into_iter().filter(|hit| !is_shown(hit)).take(most).collect();
+        let said = swap.find(query, SAID_AT_MOST).map_err(on_disk)?;
+        let room = budget / SAID_SHARE;
+        let said = fill_said(engine, swap, query, said, room).map_err(in_engine)?;
+        let taken: TokenCount = said.iter().map(|page| page.content.count()).sum();
+        let mut pages = named;
+        pages.extend(self.fill(engine, query, hits, next, budget - taken).map_err(in_engine)?);
+        pages.extend(said);
+        Ok(pages)
+    }
+
+    /// A page of this process, word for word, from one of its characters on, as much as fits.
+    fn recall(
+        &self,
+        engine: &dyn Engine,
+        swap: &SwapSpace,
+        recall: &Recall,
+        budget: TokenCount,
+    ) -> Result<SourcePage, Fault> {
+        let text = swap.text(recall.page, recall.event);
+        let text = text.map_err(|reason| Fault::new(FaultKind::Disk, reason))?;
+        let all = text.chars().count();
+        let from = usize::try_from(recall.from).unwrap_or(usize::MAX).min(all);
+        let mut shown = all - from;
+        let in_engine = |error: EngineError| Fault::new(FaultKind::Engine, error.to_string());
+        for _ in 0..MAX_CUTS {
+            let part: String = text.chars().skip(from).take(shown).collect();
+            let mut worded = prompt::recalled_page(recall.page, &recall.provenance, recall.from, "", &part);
+            if from + shown < all {
+                let next = from + shown;
+                worded = format!(
+                    "{}\n[{all} characters in all; read {} from {next} for more]\n\n",
+                    worded.trim_end(),
+                    recall.page
+                );
+            }
+            let content = encode(engine, &worded).map_err(in_engine)?;
+            let tokens = content.count();
+            if tokens <= budget {
+                return Ok(SourcePage {
+                    id: recall.page,
+                    content,
+                    provenance: recall.provenance.clone(),
+                    label: said_label(&recall.provenance),
+                    text: part.into(),
+                    score: 0.0,
+                });
+            }
+            shown = shown * budget as usize / tokens as usize * 9 / 10;
+        }
+        let reason = format!("there is no room for {}", recall.page);
+        Err(Fault::new(FaultKind::Limit, reason))
+    }
+
+    /// Lines that the question names, or that those refer to, as pages: first those that follow each
+    /// other in a chain.
+    fn fill_named(
+        &self,
+        engine: &dyn Engine,
+        lines: Vec<Hit>,
+        first: PageId,
+        at_most: usize,
+        budget: TokenCount,
+    ) -> Result<Vec<SourcePage>, EngineError> {
+        let mut pages: Vec<SourcePage> = Vec::new();
+        let mut left = budget;
+        for line in lines {
+            let id = PageId(first.0 + pages.len() as u64);
+            // Named, not found: it need not share words with the question.
+            let page = SourcePage { score: 0.0, ..self.file_page(engine, id, line)? };
+            if page.content.count() > left || pages.len() == at_most {
+                break;
+            }
+            left -= page.content.count();
+            pages.push(page);
+        }
+        Ok(pages)
     }
 
     fn search(&self, query: &str, at_most: usize) -> Result<Vec<Hit>, DiskError> {
@@ -91,12 +228,21 @@ impl Places {
         let mut left = budget;
         let wanted = words(query);
         let rivals = hits.len() > 1 && hits[1].score * RIVAL_SCORE >= hits[0].score;
+        let best = hits.first().map_or(0.0, |hit| hit.score);
+        let mut open = wanted.clone();
         for hit in hits {
+            // What is asked for and not yet spoken of is worth its tokens, and so is what matches as
+            // well as the best.
+            let rest = open.without(&words(&format!("{} {} {}", hit.range.path, hit.heading, hit.text)));
+            if rest.len() == open.len() && hit.score < best * EQUAL_SCORE {
+                continue;
+            }
             let id = PageId(first.0 + pages.len() as u64);
             let share = if pages.is_empty() && rivals { budget / 3 * 2 } else { left };
             if let Some(page) = self.fitting(engine, id, &wanted, hit, share.min(left))? {
                 left -= page.content.count();
                 pages.push(page);
+                open = rest;
             }
             if left < MIN_PAGE_TOKENS {
                 break;
@@ -143,6 +289,157 @@ impl Places {
     }
 }
 
+/// Whether a page shows a part of this range.
+fn shows_part_of(shown: &Provenance, range: &FileRange) -> bool {
+    let Provenance::File(part) = shown else { return false };
+    part.path == range.path && range.lines.0 <= part.lines.0 && part.lines.1 <= range.lines.1
+}
+
+/// What was said and matches best, while it fits; of a page that was found in pieces, the best
+/// one.
+fn fill_said(
+    engine: &dyn Engine,
+    swap: &SwapSpace,
+    query: &str,
+    hits: Vec<SwapHit>,
+    budget: TokenCount,
+) -> Result<Vec<SourcePage>, EngineError> {
+    let wanted = words(query);
+    let mut pages: Vec<SourcePage> = Vec::new();
+    let mut left = budget;
+    for hit in speaking(hits, &wanted) {
+        let Some(provenance) = swap.provenance(hit.page) else { continue };
+        if pages.iter().any(|page| page.id == hit.page) {
+            continue;
+        }
+        let Some(page) = said_page(engine, hit, provenance, &wanted, left)? else { continue };
+        left -= page.content.count();
+        pages.push(page);
+        if left < MIN_SAID_TOKENS || pages.len() == SAID_PAGES_MAX {
+            break;
+        }
+    }
+    Ok(pages)
+}
+
+/// A piece of what was said, with the words of the question it answered and its own.
+struct Said {
+    hit: SwapHit,
+    asked: Words,
+    own: Words,
+}
+
+/// Those pieces of what was said that hold enough of what is wanted, best first. A word counts the
+/// more the fewer of them have it, and the less the more of those that were taken have it already,
+/// so that all that is asked for is spoken of. What says nothing but what is asked is of no use.
+fn speaking(hits: Vec<SwapHit>, wanted: &Words) -> Vec<SwapHit> {
+    let mut left: Vec<Said> = hits
+        .into_iter()
+        .map(|hit| Said { asked: words(&hit.heading), own: words(&hit.text), hit })
+        .filter(|said| !said.own.without(wanted).is_empty())
+        .collect();
+    let mut weights: Vec<(Words, f32)> = wanted
+        .singles()
+        .filter_map(|word| {
+            let own = left.iter().filter(|said| said.own.shared(&word) > 0).count();
+            let asked = left.iter().filter(|said| said.asked.shared(&word) > 0).count();
+            match (own, asked) {
+                (0, 0) => None,
+                (0, asked) => Some((word, ASKED_WEIGHT / asked as f32)),
+                (own, _) => Some((word, 1.0 / own as f32)),
+            }
+        })
+        .collect();
+    let all: f32 = weights.iter().map(|(_, weight)| weight).sum();
+    let mut taken = Vec::new();
+    while taken.len() < SAID_PAGES_MAX {
+        let worth = |said: &Said| -> f32 {
+            let parts = weights.iter().map(|(word, weight)| weight * said.share(word));
+            parts.sum::<f32>() / all.max(f32::MIN_POSITIVE)
+        };
+        // Of equals the first, which the index ranks higher.
+        let best = left.iter().map(worth).enumerate().rev().max_by(|(_, a), (_, b)| a.total_cmp(b));
+        let Some((at, _)) = best.filter(|(_, worth)| *worth >= MIN_SAID) else { break };
+        let said = left.remove(at);
+        for (word, weight) in &mut weights {
+            *weight *= match said.share(word) {
+                0.0 => 1.0,
+                1.0 => OWN_AGAIN,
+                _ => ASKED_AGAIN,
+            };
+        }
+        taken.push(said.hit);
+    }
+    taken
+}
+
+impl Said {
+    /// How much it holds of a word.
+    fn share(&self, word: &Words) -> f32 {
+        match (self.own.shared(word), self.asked.shared(word)) {
+            (0, 0) => 0.0,
+            (0, _) => ASKED_WEIGHT,
+            _ => 1.0,
+        }
+    }
+}
+
+/// A piece of what was said as a page of at most so many tokens: whole, or the part of it that
+/// matches best.
+fn said_page(
+    engine: &dyn Engine,
+    hit: SwapHit,
+    provenance: Provenance,
+    wanted: &Words,
+    tokens_at_most: TokenCount,
+) -> Result<Option<SourcePage>, EngineError> {
+    let range = FileRange { path: "".into(), lines: (1, 1), bytes: (0, hit.text.len() as u64) };
+    let whole = Hit { range, heading: hit.heading, text: hit.text, score: hit.score };
+    let mut part = whole.clone();
+    for _ in 0..MAX_CUTS {
+        let left_out = usize::try_from(part.range.bytes.0).unwrap_or(0);
+        let before = whole.text.get(..left_out).map_or(0, |text| text.chars().count());
+        let from = hit.chars.0 + before as u64;
+        let worded = prompt::recalled_page(hit.page, &provenance, from, &part.heading, &part.text);
+        let content = encode(engine, &worded)?;
+        let tokens = content.count();
+        if tokens <= tokens_at_most {
+            let label = said_label(&provenance);
+            let text = part.text.into();
+            return Ok(Some(SourcePage { id: hit.page, content, provenance, label, text, score: hit.score }));
+        }
+        let chars = part.text.chars().count() * tokens_at_most as usize / tokens as usize * 9 / 10;
+        match excerpt(&whole, wanted, chars) {
+            Some(shorter) => part = shorter,
+            None => return Ok(None),
+        }
+    }
+    Ok(None)
+}
+
+/// The label of what comes back.
+fn said_label(provenance: &Provenance) -> Label {
+    match provenance {
+        Provenance::System => Label::public(Trust::System),
+        Provenance::User => Label::public(Trust::User),
+        Provenance::Model => Label::public(Trust::Model),
+        Provenance::Tool { .. } => Label::public(Trust::Tool),
+        Provenance::File(_) => Label { trust: Trust::File, secrecy: Secrecy::Private },
+    }
+}
+
+/// A fact of the core memory, as a page.
+pub fn core_page(engine: &dyn Engine, id: PageId, fact: &str) -> Result<SourcePage, EngineError> {
+    Ok(SourcePage {
+        id,
+        content: encode(engine, &prompt::core_page(id, fact))?,
+        provenance: Provenance::User,
+        label: Label::public(Trust::User),
+        text: fact.into(),
+        score: 0.0,
+    })
+}
+
 /// A text that came with an input, as one page.
 pub fn attached_page(
     engine: &dyn Engine,
@@ -151,7 +448,7 @@ pub fn attached_page(
     text: &str,
 ) -> Result<SourcePage, EngineError> {
     let lines = u32::try_from(text.lines().count().max(1)).unwrap_or(u32::MAX);
-    let range = FileRange { path: name.to_owned(), lines: (1, lines), bytes: (0, text.len() as u64) };
+    let range = FileRange { path: name.into(), lines: (1, lines), bytes: (0, text.len() as u64) };
     Ok(SourcePage {
         id,
         content: encode(engine, &prompt::attached_page(id, name, text))?,
@@ -170,27 +467,57 @@ pub fn shown_path(path: &str, folder: &str) -> String {
     }
 }
 
-/// What is in memory, resident pages first, in the order of the window.
-pub fn rows(kernel: &Kernel) -> Vec<PageRow> {
+/// So many pages that left are told of, the newest.
+const EVICTED_TOLD: usize = 100;
+
+/// What is in memory, resident pages first, in the order of the window; then what left last.
+/// `previews` has the first words of all pages that were told of before.
+pub fn rows(kernel: &Kernel, previews: &mut HashMap<PageId, String>) -> Vec<PageRow> {
     let mut out = Vec::new();
     for process in kernel.processes().values() {
-        let resident = process.window().slots().iter().filter_map(|slot| process.table().get(slot.page));
-        out.extend(resident.map(|page| row(page, true)));
-        let evicted = process.table().iter().filter(|page| !process.window().holds(page.id));
-        out.extend(evicted.map(|page| row(page, false)));
+        let (table, window) = (process.table(), process.window());
+        for slot in window.slots() {
+            let Some((page, content)) = table.get(slot.page).zip(table.content(slot.page)) else { continue };
+            let preview = previews.entry(page.id).or_insert_with(|| preview(&content.text)).clone();
+            out.push(row(page, true, preview));
+        }
+        let mut evicted: Vec<&Page> =
+            table.iter_back().filter(|page| !window.holds(page.id)).take(EVICTED_TOLD).collect();
+        evicted.reverse();
+        out.extend(
+            evicted
+                .into_iter()
+                .map(|page| row(page, false, previews.get(&page.id).cloned().unwrap_or_default())),
+        );
     }
     out
 }
 
+/// The first words of a text, in one line.
+pub fn preview(text: &str) -> String {
+    let mut words = String::new();
+    for word in text.split_whitespace() {
+        if words.len() >= PREVIEW_CHARS {
+            break;
+        }
+        if !words.is_empty() {
+            words.push(' ');
+        }
+        words.push_str(word);
+    }
+    words.chars().take(PREVIEW_CHARS).collect()
+}
+
 /// One page as a line.
-pub fn row(page: &Page, resident: bool) -> PageRow {
-    let words = page.text.split_whitespace().collect::<Vec<_>>().join(" ");
+pub fn row(page: &Page, resident: bool, preview: String) -> PageRow {
     PageRow {
         page: page.id,
         kind: page.kind.name().to_owned(),
-        tokens: page.tokens(),
+        tokens: page.tokens,
         resident,
+        pinned: page.pinned,
+        turn: page.last_used_turn,
         provenance: page.provenance.clone(),
-        preview: words.chars().take(80).collect(),
+        preview,
     }
 }

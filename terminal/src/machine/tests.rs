@@ -15,6 +15,8 @@ use serde_json::json;
 
 use super::*;
 
+mod memory;
+
 const PATIENCE: Duration = Duration::from_secs(20);
 const SESSION: &str = "s";
 const CALL: &str = "{\"name\":\"calc\",\"arguments\":{\"expression\":\"1+1\"}}";
@@ -75,6 +77,9 @@ impl Rig {
             has_files: false,
             tools: true,
             rules: Vec::new(),
+            core: None,
+            swap: None,
+            eviction: None,
             interactive: true,
             now_ms: 0,
             loader: Box::new(move |_, _| Ok(Loaded { engine, tools })),
@@ -433,6 +438,9 @@ fn what_cannot_be_recorded_is_not_done() {
             if seq < 2 { Ok(()) } else { Err(JournalError::Full { path: "/full".into() }) }
         }
         fn load(&self, session: &str) -> Result<Vec<Event>, JournalError> {
+            Err(JournalError::NotFound { session: session.into() })
+        }
+        fn event(&self, session: &str, _: u64) -> Result<Event, JournalError> {
             Err(JournalError::NotFound { session: session.into() })
         }
         fn sessions(&self) -> Result<Vec<SessionInfo>, JournalError> {

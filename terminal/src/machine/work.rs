@@ -3,11 +3,12 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use lucid_kernel::abi::{
     Call, Decoded, EffectId, Event, Fault, FaultKind, Outcome, PageId, PageRequest, Returned, StopReason,
-    TokenCount,
+    Swapped, TokenCount,
 };
 use lucid_kernel::port::{CancelFlag, DecodeRequest, Delta, Engine};
 
@@ -15,8 +16,12 @@ use super::Tools;
 use super::api::Notice;
 use super::core::Msg;
 use super::pages::{Places, encode};
+use super::swap::SwapSpace;
 
-/// A piece of work. Each is answered by one event.
+/// So many characters are surely more than a token, on average.
+const CHARS_PER_TOKEN_MAX: usize = 8;
+
+/// A piece of work. Each that carries out an effect with an id is answered by one event.
 pub enum Job {
     /// Decode.
     Decode {
@@ -42,6 +47,13 @@ pub enum Job {
         /// Where.
         places: Places,
     },
+    /// Say when all is done that was sent before, of what is not decoding.
+    Settle(Sender<()>),
+    /// Let pages be found that left the window.
+    Swap {
+        /// The pages.
+        pages: Vec<Swapped>,
+    },
     /// Run a tool.
     Call {
         /// The effect.
@@ -66,6 +78,7 @@ impl Workers {
         tools: &Arc<dyn Tools>,
         to: &Sender<Msg>,
         notices: &Sender<Notice>,
+        swap: &SwapSpace,
     ) -> Self {
         let spawn = |jobs: &Receiver<Job>| {
             let jobs = jobs.clone();
@@ -74,6 +87,7 @@ impl Workers {
                 tools: Arc::clone(tools),
                 to: to.clone(),
                 notices: notices.clone(),
+                swap: swap.clone(),
             };
             std::thread::spawn(move || {
                 for job in jobs {
@@ -90,6 +104,13 @@ impl Workers {
         Self { decodes, others }
     }
 
+    /// Waits until all is done that is not decoding, but not for ever.
+    pub fn settle(&self, at_most: Duration) {
+        let (done, is_done) = crossbeam_channel::bounded(1);
+        self.send(Job::Settle(done));
+        let _ = is_done.recv_timeout(at_most);
+    }
+
     /// Hands a job to its thread.
     pub fn send(&self, job: Job) {
         let to = if matches!(job, Job::Decode { .. }) { &self.decodes } else { &self.others };
@@ -104,6 +125,7 @@ struct Worker {
     tools: Arc<dyn Tools>,
     to: Sender<Msg>,
     notices: Sender<Notice>,
+    swap: SwapSpace,
 }
 
 impl Worker {
@@ -120,11 +142,24 @@ impl Worker {
             }
             Job::PageIn { id, request, first, budget, places } => {
                 let done = catch_unwind(AssertUnwindSafe(|| {
-                    places.page_in(self.engine.as_ref(), &request, first, budget)
+                    places.page_in(self.engine.as_ref(), &self.swap, &request, first, budget)
                 }));
                 let outcome =
                     done.unwrap_or_else(|_| Outcome::Failed(failed(FaultKind::Disk, "the search was")));
                 Event::PagedIn { id, outcome }
+            }
+            Job::Settle(done) => {
+                let _ = done.send(());
+                return;
+            }
+            Job::Swap { pages } => {
+                let kept = catch_unwind(AssertUnwindSafe(|| self.swap.keep(&pages)));
+                let kept = kept.unwrap_or_else(|_| Err("by a mistake in the program".into()));
+                if let Err(reason) = kept {
+                    let message = format!("what left the window will not be found by searching: {reason}");
+                    drop(self.notices.send(Notice::Failed { message }));
+                }
+                return;
             }
             Job::Call { id, call, cancel } => {
                 let done = catch_unwind(AssertUnwindSafe(|| self.call(&call, &cancel)));
@@ -176,8 +211,15 @@ impl Worker {
             Err(_) if cancel.is_cancelled() => return Outcome::Cancelled,
             Err(fault) => return Outcome::Failed(fault),
         };
-        match encode(self.engine.as_ref(), &output.text) {
-            Ok(content) => Outcome::Done(Returned { value: output.value, content, micros: output.micros }),
+        // Of a result that cannot fit the window, the beginning is enough to be cut to what can.
+        let most = self.engine.info().n_ctx as usize * CHARS_PER_TOKEN_MAX;
+        let all = output.text.chars().count();
+        let chars = (all > most).then_some(all as u64);
+        let head = chars.map(|_| output.text.chars().take(most).collect::<String>());
+        match encode(self.engine.as_ref(), head.as_deref().unwrap_or(&output.text)) {
+            Ok(content) => {
+                Outcome::Done(Returned { value: output.value, content, chars, micros: output.micros })
+            }
             Err(error) => Outcome::Failed(Fault::new(FaultKind::Engine, error.to_string())),
         }
     }

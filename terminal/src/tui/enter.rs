@@ -42,18 +42,25 @@ impl State {
     fn on_slash(&mut self, command: Slash, actions: &mut Vec<Action>) {
         self.overlay_line = 0;
         let was = self.overlay.take();
+        if let Some(command) = memory_command(&command) {
+            // What becomes of the page is seen there.
+            self.overlay = was.filter(|overlay| *overlay == Overlay::Memory);
+            return actions.push(send(command));
+        }
         match command {
             Slash::Help => self.overlay = (was != Some(Overlay::Help)).then_some(Overlay::Help),
             Slash::Memory => self.overlay = (was != Some(Overlay::Memory)).then_some(Overlay::Memory),
             Slash::Page(page) => {
                 self.overlay = Some(Overlay::Page(page, None));
-                actions.push(Action::Send(Box::new(Command::ShowPage { page })));
+                actions.push(send(Command::ShowPage { page }));
             }
+            Slash::Pin(_) | Slash::Unpin(_) | Slash::Evict(_) | Slash::Forget(_) => {}
+            Slash::Remember(text) => actions.push(send(Command::Remember { text })),
             Slash::Mount(path) => {
                 self.offer = false;
-                actions.push(Action::Send(Box::new(Command::Mount { path })));
+                actions.push(send(Command::Mount { path }));
             }
-            Slash::Unmount(path) => actions.push(Action::Send(Box::new(Command::Unmount { path }))),
+            Slash::Unmount(path) => actions.push(send(Command::Unmount { path })),
             Slash::Mounts => {
                 let text = mount_list(self);
                 self.note(text);
@@ -88,4 +95,19 @@ fn mount_list(state: &State) -> String {
         format!("{}: {}, {}{state}", mount.root, count(mount.files, "file"), count(mount.pages, "page"))
     });
     lines.collect::<Vec<_>>().join("\n")
+}
+
+fn send(command: Command) -> Action {
+    Action::Send(Box::new(command))
+}
+
+/// What moves one page of memory.
+const fn memory_command(command: &Slash) -> Option<Command> {
+    match *command {
+        Slash::Pin(page) => Some(Command::Pin { page, pinned: true }),
+        Slash::Unpin(page) => Some(Command::Pin { page, pinned: false }),
+        Slash::Evict(page) => Some(Command::Evict { page }),
+        Slash::Forget(page) => Some(Command::Forget { page }),
+        _ => None,
+    }
 }

@@ -71,6 +71,12 @@ impl State {
             }
             Notice::Memory(rows) => self.memory = rows,
             Notice::Page(id, page) => self.on_page(id, page),
+            Notice::Remembered { page, text } => {
+                self.transcript.push(Item::Note(format!("remembered as {page}: {text}")));
+            }
+            Notice::Forgotten { page, text } => {
+                self.transcript.push(Item::Note(format!("{page} is forgotten: {text}")));
+            }
             Notice::Mounts(mounts) => {
                 self.mounts = mounts;
                 self.offer &= !self.mounts.iter().any(|mount| mount.root == self.folder);

@@ -166,7 +166,11 @@ fn memory_row(row: &PageRow, largest: u32, source: usize, preview: usize, state:
     let part = if row.resident { f64::from(row.tokens) / f64::from(largest) } else { 0.0 };
     spans.extend(status::bar(part, 8, state));
     // Not resident means evicted: still searchable, and read back when it is needed.
-    spans.push(Span::raw(if row.resident { "  in   " } else { "  out  " }));
+    spans.push(Span::raw(match (row.resident, row.pinned) {
+        (true, true) => "  pin  ",
+        (true, false) => "  in   ",
+        (false, _) => "  out  ",
+    }));
     let place = items::source(&row.provenance, state);
     spans.push(Span::styled(pad(&place, source.saturating_sub(1)), theme.accent()));
     spans.push(Span::raw(" "));

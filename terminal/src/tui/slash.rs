@@ -13,6 +13,16 @@ pub enum Slash {
     Memory,
     /// Show one page.
     Page(PageId),
+    /// Let a page stay in memory.
+    Pin(PageId),
+    /// Let it no longer stay.
+    Unpin(PageId),
+    /// Let it leave.
+    Evict(PageId),
+    /// Let something be known in every turn and session.
+    Remember(String),
+    /// Let it not be known any more.
+    Forget(PageId),
     /// Mount a folder.
     Mount(String),
     /// Take a folder out.
@@ -24,10 +34,15 @@ pub enum Slash {
 }
 
 /// Name, argument and purpose of each command.
-pub const COMMANDS: [(&str, &str, &str); 7] = [
+pub const COMMANDS: [(&str, &str, &str); 12] = [
     ("/help", "", "keys and commands"),
     ("/mem", "", "show or hide what is in the model's memory"),
     ("/page", "p42", "show one page of memory"),
+    ("/pin", "p42", "keep a page in memory"),
+    ("/unpin", "p42", "no longer keep it there"),
+    ("/evict", "p42", "take a page out of memory; it can be found and read again"),
+    ("/remember", "TEXT", "keep a fact for this and all later sessions"),
+    ("/forget", "p42", "drop such a fact"),
     ("/mount", "DIR", "let answers come from the files of a folder"),
     ("/umount", "DIR", "take a folder out"),
     ("/mounts", "", "list the mounted folders"),
@@ -47,8 +62,20 @@ pub fn parse(line: &str) -> Option<Result<Slash, String>> {
         ("/mem", _) => Ok(Slash::Memory),
         ("/mounts", _) => Ok(Slash::Mounts),
         ("/quit", _) => Ok(Slash::Quit),
-        ("/page" | "/mount" | "/umount", "") => Err(missing(name)),
-        ("/page", address) => PageId::from_str(address).map(Slash::Page).map_err(|error| error.to_string()),
+        ("/page" | "/pin" | "/unpin" | "/evict" | "/remember" | "/forget" | "/mount" | "/umount", "") => {
+            Err(missing(name))
+        }
+        ("/page" | "/pin" | "/unpin" | "/evict" | "/forget", address) => {
+            let of = match name {
+                "/page" => Slash::Page,
+                "/pin" => Slash::Pin,
+                "/unpin" => Slash::Unpin,
+                "/evict" => Slash::Evict,
+                _ => Slash::Forget,
+            };
+            PageId::from_str(address).map(of).map_err(|error| error.to_string())
+        }
+        ("/remember", text) => Ok(Slash::Remember(text.to_owned())),
         ("/mount", folder) => Ok(Slash::Mount(folder.to_owned())),
         ("/umount", folder) => Ok(Slash::Unmount(folder.to_owned())),
         _ => Err(format!("there is no command {name}; /help lists them (// for a plain slash)")),

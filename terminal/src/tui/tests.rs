@@ -7,8 +7,8 @@ mod screens;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use lucid_kernel::abi::{
-    Call, Citation, Encoded, EngineInfo, FileRange, Label, PageId, Provenance, Returned, SourcePage, Trust,
-    TurnEnd, TurnReport, Usage,
+    Call, Citation, Encoded, EngineInfo, FileRange, Label, MemoryUse, PageId, Provenance, Returned,
+    SourcePage, Trust, TurnEnd, TurnReport, Usage,
 };
 use lucid_kernel::port::{Delta, Mount, MountOptions};
 use ratatui::Terminal;
@@ -104,6 +104,10 @@ impl Stage {
                 Command::Mount { path } => format!("mount {path}"),
                 Command::Unmount { path } => format!("unmount {path}"),
                 Command::ShowPage { page } => format!("page {page}"),
+                Command::Pin { page, pinned } => format!("pin {page} {pinned}"),
+                Command::Evict { page } => format!("evict {page}"),
+                Command::Remember { text } => format!("remember {text}"),
+                Command::Forget { page } => format!("forget {page}"),
                 Command::Quit => "quit".into(),
             }),
             _ => None,
@@ -181,6 +185,7 @@ fn ready() -> Notice {
             architecture: "qwen2".into(),
             prefill_tokens_per_s: Some(33.0),
             host: None,
+            closes_gaps: false,
             slots: 1,
         },
         session: "s1".into(),
@@ -209,6 +214,7 @@ fn report(answer: &str, end: TurnEnd) -> TurnReport {
         usage: Usage { prefilled: 118, reused: 812, decoded: 45, first_token_ms: 900, total_ms: 2_900 },
         resident: 1_204,
         budget: 3_584,
+        memory: MemoryUse::default(),
     }
 }
 
@@ -225,7 +231,7 @@ fn calc(expression: &str) -> Call {
 }
 
 fn returned(value: serde_json::Value, micros: u64) -> Returned {
-    Returned { value, content: Encoded::default(), micros }
+    Returned { value, content: Encoded::default(), chars: None, micros }
 }
 
 fn mount(root: &str) -> Mount {
@@ -237,7 +243,16 @@ fn file(path: &str, lines: (u32, u32)) -> Provenance {
 }
 
 fn row(page: u64, kind: &str, tokens: u32, resident: bool, provenance: Provenance, preview: &str) -> PageRow {
-    PageRow { page: PageId(page), kind: kind.into(), tokens, resident, provenance, preview: preview.into() }
+    PageRow {
+        page: PageId(page),
+        kind: kind.into(),
+        tokens,
+        resident,
+        pinned: false,
+        turn: 1,
+        provenance,
+        preview: preview.into(),
+    }
 }
 
 fn memory() -> Vec<PageRow> {

@@ -63,6 +63,7 @@ impl Rig {
             architecture: "none".into(),
             prefill_tokens_per_s: Some(300.0),
             host: None,
+            closes_gaps: false,
             slots: 1,
         };
         let chat = chatml().encode(|text| Ok::<_, std::convert::Infallible>(encoded(text)));
@@ -70,7 +71,8 @@ impl Rig {
         let config = Config { has_disk: true, ..Config::new(info, chat) };
         let mut kernel = Kernel::default();
         kernel.step(Event::Boot { config: Box::new(config) });
-        let effects = kernel.step(Event::Spawn { system: encoded("You help."), tools: Vec::new() });
+        let effects =
+            kernel.step(Event::Spawn { system: encoded("You help."), tools: Vec::new(), core: Vec::new() });
         let pid =
             effects.iter().find_map(|e| if let Effect::Spawned { pid } = e { Some(*pid) } else { None });
         let mut rig = Self { kernel, pid: pid.unwrap_or_default() };
@@ -107,8 +109,11 @@ impl Rig {
 
     fn page(&self, turn: usize, first: PageId, at: usize, question: &str) -> SourcePage {
         let line = (turn * 8 + at) as u32 + 1;
-        let range =
-            FileRange { path: format!("/bench/{}.md", turn % 97), lines: (line, line + 9), bytes: (0, 900) };
+        let range = FileRange {
+            path: format!("/bench/{}.md", turn % 97).into(),
+            lines: (line, line + 9),
+            bytes: (0, 900),
+        };
         let text = format!("{question} {}", page_text(turn * 8 + at));
         SourcePage {
             id: PageId(first.0 + at as u64),
