@@ -104,6 +104,38 @@ fn what_is_piped_in_is_a_page() {
 }
 
 #[test]
+fn a_session_s_memory_is_shown_and_changed_from_the_command_line() {
+    let _alone = alone();
+    let home = Home::new();
+    home.run(&["remember", "The cat of the house is called Mia."]).good();
+    let answer = ask(&home, SMALL, &["--no-tools"], "What is the name of the cat?");
+    assert!(answer["answer"].as_str().unwrap().contains("Mia"), "{answer:#}");
+    let map = home.run(&["mem", "--json"]).json();
+    let rows = map["map"].as_array().unwrap();
+    let row = |kind: &str| rows.iter().find(|row| row["kind"] == kind).unwrap_or_else(|| panic!("{map:#}"));
+    assert_eq!((row("boot")["page"].as_str(), row("pinned")["state"].as_str()), (Some("p1"), Some("pin")));
+    // What the kernel expects to be computed is what the engine says it computed.
+    assert_eq!(
+        map["expected_prefilled"].as_u64().unwrap() + map["expected_reused"].as_u64().unwrap(),
+        map["prefilled"].as_u64().unwrap() + map["reused"].as_u64().unwrap()
+    );
+    let question = row("turn")["page"].as_str().unwrap().to_owned();
+    assert_eq!(home.run(&["page", &question]).good(), "What is the name of the cat?\n");
+    home.run(&["evict", "p1"]).bad(2, &["always stays"]);
+    home.run(&["evict", "p2"]).bad(2, &["is pinned; unpin it first"]);
+    home.run(&["evict", &question]).good();
+    home.run(&["pin", &question]).bad(2, &["not in memory", "--continue"]);
+    assert_eq!(home.run(&["page", &question]).good(), "What is the name of the cat?\n", "nothing is lost");
+    home.run(&["unpin", "p2"]).good();
+    // The session goes on with what was changed, and what left is found again.
+    let more = ["--no-tools", "--continue"];
+    let answer = ask(&home, SMALL, &more, "Which question about a cat did I ask?");
+    assert!(!answer["answer"].as_str().unwrap().is_empty());
+    let map = home.run(&["mem", "--json", "--all"]).json();
+    assert!(map["turns"] == json!(2) && map["faults"].as_u64().unwrap() >= 1, "{map:#}");
+}
+
+#[test]
 fn a_question_longer_than_the_window_is_refused_and_says_what_is_too_big() {
     let _alone = alone();
     let home = Home::new();

@@ -172,3 +172,27 @@ fn a_home_that_cannot_be_made_is_told() {
     command.env("LUCID_HOME", home.work("file"));
     common::Ran::of(command.output().unwrap()).bad(3, &["file"]);
 }
+
+#[test]
+fn facts_are_kept_in_a_file_of_ones_own_and_dropped() {
+    let home = Home::new();
+    home.run(&["forget", "nothing"]).bad(2, &["not remembered", "lucid remember"]);
+    home.run(&["remember", "The", "rent is due on the fifth."]).good();
+    home.run(&["remember", "My cat is Mia."]).good();
+    let kept = home.run(&["remember", "--json"]).json();
+    assert_eq!(kept["facts"], serde_json::json!(["The rent is due on the fifth.", "My cat is Mia."]));
+    let file = kept["file"].as_str().unwrap();
+    assert!(std::fs::read_to_string(file).unwrap().contains("- My cat is Mia.\n"));
+    home.run(&["forget", "The rent is due on the fifth."]).good();
+    assert_eq!(home.run(&["remember"]).good(), "My cat is Mia.\n");
+}
+
+#[test]
+fn memory_commands_without_a_session_or_with_a_bad_address_say_so() {
+    let home = Home::new();
+    for command in [&["mem"][..], &["page", "p1"], &["pin", "p1"], &["evict", "p1"]] {
+        home.run(command).bad(2, &["no session yet"]);
+    }
+    home.run(&["page", "42"]).bad(2, &["is not an address", "p42"]);
+    home.run(&["mem", "--session", "none"]).bad(2, &["no session none"]);
+}
