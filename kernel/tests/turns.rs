@@ -575,3 +575,60 @@ fn events_that_answer_nothing_are_refused() {
         assert_eq!(rig.kernel.processes(), before.processes());
     }
 }
+
+/// Tells the model to remember this; gives what the kernel then wants of the machine.
+fn remember(rig: &mut Rig, fact: &str) -> Effect {
+    let decode = rig.ask_unpaged(&format!("Remember {fact}"));
+    let written = json!({ "name": "remember", "arguments": { "text": fact } }).to_string();
+    let Effect::Encode { id, text, .. } = one(rig.say(&decode, &written)) else { panic!() };
+    let effects = rig.step(Event::Encoded { id, outcome: Outcome::Done(encoded(&text)) });
+    effects.into_iter().find(|effect| !matches!(effect, Effect::Swap { .. })).unwrap()
+}
+
+#[test]
+fn what_stays_can_never_fill_the_window() {
+    let mut rig = Rig::new(1200, lucid_kernel::syscall::memory_calls());
+    let mut kept = 0;
+    for number in 0..20 {
+        match remember(&mut rig, &format!("fact number {number}: {}", "x".repeat(60))) {
+            Effect::Remembered { .. } => kept += 1,
+            Effect::Encode { id, text, .. } => {
+                assert!(text.contains("no room to remember more"), "{text}");
+                let decode = one(rig.step(Event::Encoded { id, outcome: Outcome::Done(encoded(&text)) }));
+                report(rig.say(&decode, "I cannot."));
+                break;
+            }
+            other => panic!("{other:?}"),
+        }
+        let open = rig.kernel.open_effects();
+        report(rig.step(decoded(open[0].1, "I will.")));
+    }
+    assert!((3..12).contains(&kept), "{kept} facts were kept");
+    // There is still room for a question, and a pin that would take it is refused.
+    let decode = rig.ask_unpaged("What do you know?");
+    report(rig.say(&decode, "Many facts."));
+    let note = note(rig.kernel.next_page(rig.pid).unwrap(), &"y".repeat(300));
+    let refused = rig.step(Event::Remember { pid: rig.pid, page: note });
+    let [Effect::Refused { error }] = &refused[..] else { panic!("{refused:?}") };
+    assert!(error.to_string().contains("unpin pages (p"), "{error}");
+}
+
+#[test]
+fn the_kernel_says_what_an_engine_need_not_compute_again() {
+    use lucid_kernel::memory::reuse::Sent;
+    let segment = |page: u64, text: &str| Segment { page: Some(PageId(page)), tokens: encoded(text).tokens };
+    let boot = segment(1, &"b".repeat(100));
+    let (one, two) = (segment(2, &"x".repeat(100)), segment(3, &"y".repeat(100)));
+    let mut sent = Sent::default();
+    assert_eq!(sent.reused(std::slice::from_ref(&boot), false), 0);
+    sent.send(&[boot.clone(), one.clone(), two.clone()]);
+    sent.hear(&encoded("answer").tokens);
+    let said = segment(4, "answer");
+    let new = segment(5, "new question");
+    let grown = [boot.clone(), one, two.clone(), said.clone(), new.clone()];
+    assert_eq!(sent.reused(&grown, false), 306, "what was sent and said");
+    assert_eq!(sent.reused(&grown[..3], false), 299, "the last token is always computed");
+    let evicted = [boot, two, said, new];
+    assert_eq!(sent.reused(&evicted, false), 100, "with prefixes alone, all behind the gap is lost");
+    assert_eq!(sent.reused(&evicted, true), 206, "a gap that is closed costs nothing");
+}

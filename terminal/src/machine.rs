@@ -5,6 +5,7 @@ pub mod api;
 mod core;
 mod excerpt;
 pub mod follow;
+mod fresh;
 mod pages;
 pub mod remember;
 pub mod swap;

@@ -13,7 +13,7 @@ use crate::policy::Verdict;
 use crate::syscall;
 
 /// What stays in every turn may take this part of the budget, in percent.
-const PINNED_PERCENT: u32 = 75;
+const PINNED_PERCENT: u32 = 60;
 
 impl Process {
     /// The user wants a page to stay, or no longer to.
@@ -69,7 +69,7 @@ impl Process {
     }
 
     /// Whether what stays in every turn may have this page too.
-    fn has_room_for(&self, more: Slot, what: &str, config: &Config) -> Result<(), KernelError> {
+    pub(super) fn has_room_for(&self, more: Slot, what: &str, config: &Config) -> Result<(), KernelError> {
         let stays = |slot: &&Slot| {
             slot.page != more.page
                 && self.table.get(slot.page).is_some_and(|page| page.pinned || page.kind == PageKind::Boot)

@@ -598,6 +598,9 @@ impl Process {
     fn place_result(&mut self, text: ResultText, then: Then, content: Encoded, step: &mut Step<'_>) {
         // Half of what is free, so that the answer to a long result still has its question.
         let limit = self.room(Role::Tool, step.config) / 2;
+        if content.count() > limit && matches!(then, Then::Remember(_)) {
+            return self.encode(syscall::REMEMBER, NO_ROOM.into(), Then::Decode, step);
+        }
         if content.count() > limit {
             return self.cut_result(text, then, &content, limit, step);
         }
@@ -617,6 +620,9 @@ impl Process {
         let id = page.id;
         if let Then::Remember(text) = &then {
             content.text = Arc::clone(text);
+            if self.has_room_for(Slot::of(&page), "what is to be remembered", step.config).is_err() {
+                return self.encode(syscall::REMEMBER, NO_ROOM.into(), Then::Decode, step);
+            }
         }
         if !self.admit(page, content, step) {
             return self.end(failed(FaultKind::Limit, FULL), String::new(), step);
@@ -720,6 +726,7 @@ impl Process {
                 // Another part of it may be resident.
                 self.window.remove(|slot| slot.page == id);
                 if !self.readmit(id, content, Role::Tool, place, step) {
+                    self.evicted(&[id], step);
                     return self.end(failed(FaultKind::Limit, FULL), String::new(), step);
                 }
                 if let Some(turn) = &mut self.turn {
@@ -898,6 +905,9 @@ impl ResultText {
         )
     }
 }
+
+/// What the model reads when too much is remembered already.
+const NO_ROOM: &str = "There is no room to remember more.";
 
 const FULL: &str =
     "the window is full: nothing more can leave it; ask a shorter question or use a larger window";

@@ -37,6 +37,8 @@ pub enum Msg {
     Loaded(Box<Result<Loaded, Failure>>),
     /// A mount or unmount is over: say what is mounted now.
     MountsChanged,
+    /// These files are not as they were indexed, and whether they are gone.
+    FilesChanged(Vec<(String, bool)>),
 }
 
 /// Runs until [`Command::Quit`], or until nobody holds the other ends.
@@ -219,6 +221,7 @@ impl Machine {
                 Err(failure) => self.die(&failure),
             },
             Msg::MountsChanged => self.tell_mounts(),
+            Msg::FilesChanged(files) => self.on_changed(&files),
         }
     }
 
@@ -504,7 +507,7 @@ impl Machine {
         let mut disks: Vec<(Arc<dyn Disk>, Vec<String>)> = Vec::new();
         disks.extend(self.attached.clone().map(|disk| (disk as Arc<dyn Disk>, Vec::new())));
         disks.extend(self.setup.disk.clone().map(|disk| (disk, self.setup.roots.clone())));
-        Places { disks, folder: self.setup.folder.clone() }
+        Places { disks, folder: self.setup.folder.clone(), changed: Arc::default() }
     }
 
     fn mount(&mut self, path: String) {
@@ -528,6 +531,27 @@ impl Machine {
             drop(notices.send(notice));
             drop(to_self.send(Msg::MountsChanged));
         });
+    }
+
+    /// What changed was read anew; the index is brought up to date behind it.
+    fn on_changed(&mut self, files: &[(String, bool)]) {
+        for (path, gone) in files {
+            let path = super::shown_path(path, &self.setup.folder);
+            let what = if *gone { "is gone since" } else { "changed since, and was read anew" };
+            self.tell(Notice::Failed { message: format!("{path} was indexed and {what}") });
+        }
+        let mounts = self.setup.disk.as_ref().and_then(|disk| disk.mounts().ok()).unwrap_or_default();
+        let roots = mounts.into_iter().map(|mount| mount.root);
+        let is_in =
+            |root: &String| files.iter().any(|(path, _)| std::path::Path::new(path).starts_with(root));
+        for root in roots.filter(is_in) {
+            if std::path::Path::new(&root).is_dir() {
+                self.mount(root);
+            } else {
+                let message = format!("the mounted folder {root} is gone; `lucid umount` takes it out");
+                self.tell(Notice::Failed { message });
+            }
+        }
     }
 
     fn unmount(&mut self, path: String) {

@@ -1,8 +1,8 @@
 //! Pages on their way into the kernel: found, worded, and turned into tokens.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use lucid_kernel::abi::{
     Encoded, Fault, FaultKind, FileRange, Label, Outcome, PageId, PageRequest, Provenance, Recall, Secrecy,
@@ -16,6 +16,7 @@ use lucid_kernel::{Kernel, prompt};
 use super::api::PageRow;
 use super::excerpt::excerpt;
 use super::follow::{follow, identifiers};
+use super::fresh::check;
 use super::swap::SwapSpace;
 
 /// A second page whose score is at least the first's over this is given room beside it.
@@ -71,6 +72,8 @@ pub struct Places {
     pub disks: Vec<(Arc<dyn Disk>, Vec<String>)>,
     /// Paths are shown from here.
     pub folder: String,
+    /// Files that were found to have changed since they were indexed, and whether they are gone.
+    pub changed: Arc<Mutex<BTreeMap<String, bool>>>,
 }
 
 impl Places {
@@ -211,7 +214,9 @@ impl Places {
             hits.extend(round);
         }
         hits.truncate(at_most);
-        Ok(hits)
+        let fresh = check(query, hits);
+        self.changed.lock().unwrap_or_else(PoisonError::into_inner).extend(fresh.changed);
+        Ok(fresh.hits)
     }
 
     /// The best pages while they fit. So that one page is not all that the model sees, the first
@@ -434,7 +439,8 @@ pub fn core_page(engine: &dyn Engine, id: PageId, fact: &str) -> Result<SourcePa
         id,
         content: encode(engine, &prompt::core_page(id, fact))?,
         provenance: Provenance::User,
-        label: Label::public(Trust::User),
+        // It may have been said to another engine than the one that reads it now.
+        label: Label { trust: Trust::User, secrecy: Secrecy::Private },
         text: fact.into(),
         score: 0.0,
     })

@@ -10,6 +10,9 @@ use lucid_kernel::abi::{Effect, PageId, Pid, Provenance, Swapped};
 use lucid_kernel::port::{DiskError, Journal, Swap, SwapHit};
 use lucid_kernel::{Kernel, journal};
 
+/// So many sessions' swaps are kept.
+const SWAPS_MAX: usize = 32;
+
 /// So much of a question is kept beside its answer, in characters.
 const ASKED_CHARS: usize = 160;
 
@@ -30,7 +33,10 @@ impl SwapSpace {
     /// Those of writing.
     pub fn begin(dir: Option<&Path>, session: &str, journal: &Arc<dyn Journal>) -> Result<Self, DiskError> {
         let swap: Arc<dyn Swap> = match dir {
-            Some(dir) => Arc::new(TantivySwap::make(&folder(dir, session), Limits::default())?),
+            Some(dir) => {
+                prune(dir);
+                Arc::new(TantivySwap::make(&folder(dir, session), Limits::default())?)
+            }
             None => Arc::new(RamSwap::default()),
         };
         Ok(Self::with(session, journal, swap))
@@ -126,6 +132,21 @@ impl SwapSpace {
         let event = self.journal.event(&self.session, event).map_err(|error| error.to_string())?;
         journal::text_of(&event, page)
             .ok_or_else(|| format!("{page} is not where the journal should have it"))
+    }
+}
+
+/// Removes the swaps that were written longest ago. What is missed of one is made anew.
+fn prune(dir: &Path) {
+    let Ok(entries) = std::fs::read_dir(dir) else { return };
+    let mut swaps: Vec<(std::time::SystemTime, PathBuf)> = entries
+        .flatten()
+        .filter_map(|entry| Some((entry.metadata().ok()?.modified().ok()?, entry.path())))
+        .collect();
+    swaps.sort();
+    let surplus = swaps.len().saturating_sub(SWAPS_MAX - 1);
+    for (_, swap) in swaps.into_iter().take(surplus) {
+        // One that is in use elsewhere goes on with the files that it has open.
+        let _ = std::fs::remove_dir_all(swap);
     }
 }
 

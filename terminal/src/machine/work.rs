@@ -1,8 +1,8 @@
 //! The workers: threads that carry out effects and send back one event for each.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
@@ -146,6 +146,11 @@ impl Worker {
                 }));
                 let outcome =
                     done.unwrap_or_else(|_| Outcome::Failed(failed(FaultKind::Disk, "the search was")));
+                let changed =
+                    std::mem::take(&mut *places.changed.lock().unwrap_or_else(PoisonError::into_inner));
+                if !changed.is_empty() {
+                    drop(self.to.send(Msg::FilesChanged(changed.into_iter().collect())));
+                }
                 Event::PagedIn { id, outcome }
             }
             Job::Settle(done) => {
