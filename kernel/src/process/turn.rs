@@ -659,10 +659,11 @@ impl Process {
 
     /// The model asked for a page by its address.
     fn read(&mut self, id: PageId, from: u64, step: &mut Step<'_>) {
-        if self.table.get(id).is_none() {
+        let Some(page) = self.table.get(id) else {
             return self.encode(syscall::READ, format!("There is no page {id}."), Then::Decode, step);
-        }
-        if self.window.holds(id) && from == 0 {
+        };
+        let is_whole = from == 0 || page.kind == PageKind::Boot || page.kind == PageKind::Pinned;
+        if self.window.holds(id) && is_whole {
             let text = format!("{id} is shown above.");
             self.table.touch(id, self.turns);
             return self.encode(syscall::READ, text, Then::Decode, step);
@@ -715,18 +716,20 @@ impl Process {
             Outcome::Failed(fault) => Err(fault.message),
             Outcome::Cancelled => Err(format!("{id} was not brought back")),
         };
-        let content = found.map(|source| Content::of(&source));
         if why == Why::Pin {
-            return self.pin_recalled(id, content, step);
+            return self.pin_recalled(id, found.map(|source| Content::of(&source)), step);
         }
-        match content {
+        match found {
             Err(text) => self.encode(syscall::READ, text, Then::Decode, step),
-            Ok(content) => {
+            Ok(source) => {
                 let place = self.next_message();
-                // Another part of it may be resident.
-                self.window.remove(|slot| slot.page == id);
-                if !self.readmit(id, content, Role::Tool, place, step) {
-                    self.evicted(&[id], step);
+                // What stands in the window stays there; this is another part of it.
+                let taken = if self.window.holds(id) {
+                    self.admit_part(source, place, Role::Tool, step)
+                } else {
+                    self.readmit(id, Content::of(&source), Role::Tool, place, step)
+                };
+                if !taken {
                     return self.end(failed(FaultKind::Limit, FULL), String::new(), step);
                 }
                 if let Some(turn) = &mut self.turn {
