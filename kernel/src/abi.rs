@@ -441,8 +441,6 @@ pub struct Recall {
     pub event: u64,
     /// Where it came from.
     pub provenance: Provenance,
-    /// The turn in which it was said; 0 when it was not said in a turn.
-    pub turn: u32,
     /// So many of its characters are left out at its beginning.
     pub from: u64,
 }

@@ -348,7 +348,8 @@ pub trait Swap: Send + Sync {
     /// Those of writing.
     fn keep(&self, pages: &[(PageId, &str, &str)]) -> Result<(), DiskError>;
 
-    /// The pieces of pages that match best: those with its rarest words, then those with most of them. Any text is a valid query.
+    /// The pieces of pages that match best: those with the query's rarest words, then those with
+    /// most of its words. Any text is a valid query.
     ///
     /// # Errors
     /// Those of reading.

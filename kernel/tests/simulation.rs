@@ -184,13 +184,8 @@ impl Simulation {
         let kept: Vec<&Swapped> =
             self.swap.iter().filter(|(of, _)| *of == pid).map(|(_, page)| page).collect();
         let found = kept.get(self.random.below(kept.len().max(1) as u64) as usize)?;
-        let recall = Recall {
-            page: found.page,
-            event: found.event,
-            provenance: found.provenance.clone(),
-            turn: found.turn,
-            from: 0,
-        };
+        let recall =
+            Recall { page: found.page, event: found.event, provenance: found.provenance.clone(), from: 0 };
         Some(recalled(&self.events, &recall).expect("what is swapped stands in the journal"))
     }
 

@@ -52,13 +52,10 @@ impl Sent {
     /// Tokens of the new prompt's beginning that are left of the old one when whole runs are taken
     /// out of it.
     fn kept(&self, layout: &[Segment]) -> usize {
-        let said = self.said.iter().map(|tokens| (None, tokens));
-        let mut held = self.layout.iter().map(|segment| (segment.page, &segment.tokens)).chain(said);
+        let mut held = self.layout.iter().map(|segment| &segment.tokens).chain(&self.said);
         let mut kept = 0;
         for segment in layout {
-            // What the model wrote is a page only since it was heard.
-            let same = |(_, tokens): &(_, &Arc<[Token]>)| **tokens == segment.tokens;
-            if held.by_ref().any(|one| same(&one)) {
+            if held.by_ref().any(|tokens| *tokens == segment.tokens) {
                 kept += segment.tokens.len();
             } else {
                 break;

@@ -85,7 +85,8 @@ impl Process {
         for source in attached {
             self.next_page = self.next_page.max(source.id.0.saturating_add(1));
             self.note_input(source.id);
-            let (page, content) = source_page(source, place, Role::User, step.event);
+            let content = Content::of(&source);
+            let (page, content) = source_page(source, content, place, Role::User, step.event);
             // It fits, as was found above.
             self.admit(page, content, step);
         }
@@ -349,19 +350,22 @@ impl Process {
                 continue;
             }
             let tokens = source.content.count();
-            let content = Content::of(&source);
-            // What was named, and what was said in this process, is wanted whatever it says: who found
-            // it knows how rare its words are.
-            let named = source.score == 0.0 || self.comes_back(&source);
-            if tokens > left || (!searched && !named && !speaks_of(&content, &wanted)) {
+            if tokens > left {
                 continue;
             }
-            let taken = if self.window.holds(source.id) && self.comes_back(&source) {
-                self.admit_part(source, place, role, step)
-            } else if self.comes_back(&source) {
+            let (content, comes_back) = (Content::of(&source), self.comes_back(&source));
+            // What was named, and what was said in this process, is wanted whatever it says: who found
+            // it knows how rare its words are.
+            let named = source.score == 0.0 || comes_back;
+            if !searched && !named && !speaks_of(&content, &wanted) {
+                continue;
+            }
+            let taken = if comes_back && self.window.holds(source.id) {
+                self.admit_part(source, content, place, role, step)
+            } else if comes_back {
                 self.readmit(source.id, content, role, place, step)
             } else if source.id.0 < self.next_page && self.table.get(source.id).is_none() {
-                let (page, content) = source_page(source, place, role, step.event);
+                let (page, content) = source_page(source, content, place, role, step.event);
                 self.admit(page, content, step)
             } else {
                 false
@@ -394,10 +398,16 @@ impl Process {
 
     /// Another part of a page of which one part is resident: a page of its own, so that what stands
     /// in the window stays there.
-    fn admit_part(&mut self, source: SourcePage, place: Place, role: Role, step: &mut Step<'_>) -> bool {
+    fn admit_part(
+        &mut self,
+        source: SourcePage,
+        content: Content,
+        place: Place,
+        role: Role,
+        step: &mut Step<'_>,
+    ) -> bool {
         let Some(whole) = self.table.get(source.id) else { return false };
         let (born, kind) = (whole.born, whole.kind);
-        let content = Content::of(&source);
         let SourcePage { provenance, label, .. } = source;
         let part = NewPage { id: self.next_page(), kind, role, place, provenance, label };
         let (mut page, content) = part.page(content, born);
@@ -682,13 +692,7 @@ impl Process {
         step: &mut Step<'_>,
     ) {
         let Some(page) = self.table.get(id) else { return };
-        let recall = Recall {
-            page: id,
-            event: page.born,
-            provenance: page.provenance.clone(),
-            turn: page.place.turn,
-            from,
-        };
+        let recall = Recall { page: id, event: page.born, provenance: page.provenance.clone(), from };
         let effect = step.ids.effect();
         step.out.push(Effect::PageIn {
             id: effect,
@@ -722,12 +726,12 @@ impl Process {
         match found {
             Err(text) => self.encode(syscall::READ, text, Then::Decode, step),
             Ok(source) => {
-                let place = self.next_message();
+                let (place, content) = (self.next_message(), Content::of(&source));
                 // What stands in the window stays there; this is another part of it.
                 let taken = if self.window.holds(id) {
-                    self.admit_part(source, place, Role::Tool, step)
+                    self.admit_part(source, content, place, Role::Tool, step)
                 } else {
-                    self.readmit(id, Content::of(&source), Role::Tool, place, step)
+                    self.readmit(id, content, Role::Tool, place, step)
                 };
                 if !taken {
                     return self.end(failed(FaultKind::Limit, FULL), String::new(), step);
@@ -863,8 +867,7 @@ impl Process {
 }
 
 /// A page that was found.
-fn source_page(source: SourcePage, place: Place, role: Role, born: u64) -> (Page, Content) {
-    let content = Content::of(&source);
+fn source_page(source: SourcePage, content: Content, place: Place, role: Role, born: u64) -> (Page, Content) {
     let SourcePage { id, provenance, label, .. } = source;
     NewPage { id, kind: PageKind::File, role, place, provenance, label }.page(content, born)
 }

@@ -27,20 +27,19 @@ pub fn check(query: &str, found: Vec<Hit>) -> Fresh {
     let mut anew: HashMap<String, std::vec::IntoIter<Hit>> = HashMap::new();
     for hit in found {
         if !anew.contains_key(&*hit.range.path) {
-            match state(&hit) {
+            let (pages, gone) = match state(&hit) {
                 State::Same => {
                     fresh.hits.push(hit);
                     continue;
                 }
-                State::Gone => drop(anew.insert(hit.range.path.to_string(), Vec::new().into_iter())),
+                State::Gone => (Vec::new(), true),
                 State::Changed(text) => {
                     let disk = RamDisk::new(Limits::default());
                     disk.add_text(&hit.range.path, &text);
-                    let pages = disk.search(query, &[], PAGES_ANEW).unwrap_or_default();
-                    anew.insert(hit.range.path.to_string(), pages.into_iter());
+                    (disk.search(query, &[], PAGES_ANEW).unwrap_or_default(), false)
                 }
-            }
-            let gone = !std::path::Path::new(&*hit.range.path).exists();
+            };
+            anew.insert(hit.range.path.to_string(), pages.into_iter());
             fresh.changed.push((hit.range.path.to_string(), gone));
         }
         let next = anew.get_mut(&*hit.range.path).and_then(Iterator::next);

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use lucid_disk::{Limits, RamSwap, TantivySwap};
-use lucid_kernel::abi::{Effect, PageId, Pid, Provenance, Swapped};
+use lucid_kernel::abi::{Effect, PageId, Provenance, Swapped};
 use lucid_kernel::port::{DiskError, Journal, Swap, SwapHit};
 use lucid_kernel::{Kernel, journal};
 
@@ -65,9 +65,8 @@ impl SwapSpace {
         dir: Option<&Path>,
         session: &str,
         journal: &Arc<dyn Journal>,
-        pages: &[(Pid, Swapped)],
+        pages: &[Swapped],
     ) -> Result<(Self, bool), String> {
-        let pages: Vec<Swapped> = pages.iter().map(|(_, page)| page.clone()).collect();
         let folder = dir.map(|dir| folder(dir, session));
         let opened = folder.as_ref().map(|folder| TantivySwap::open(folder, Limits::default()));
         let is_damaged = matches!(opened, Some(Err(_)));
@@ -84,7 +83,7 @@ impl SwapSpace {
             return Ok((space, false));
         }
         let space = Self::begin(dir, session, journal).map_err(|error| error.to_string())?;
-        space.keep(&pages)?;
+        space.keep(pages)?;
         Ok((space, is_damaged))
     }
 
@@ -156,13 +155,13 @@ fn folder(dir: &Path, session: &str) -> PathBuf {
 }
 
 /// Folds a session's events, and gives what swap is to keep of it.
-pub fn replay(events: &[lucid_kernel::abi::Event]) -> (Kernel, Vec<(Pid, Swapped)>) {
+pub fn replay(events: &[lucid_kernel::abi::Event]) -> (Kernel, Vec<Swapped>) {
     let mut kernel = Kernel::default();
     let mut swapped = Vec::new();
     for event in events {
         for effect in kernel.step(event.clone()) {
-            if let Effect::Swap { pid, pages } = effect {
-                swapped.extend(pages.into_iter().map(|page| (pid, page)));
+            if let Effect::Swap { pages, .. } = effect {
+                swapped.extend(pages);
             }
         }
     }

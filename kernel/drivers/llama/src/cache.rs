@@ -9,6 +9,7 @@
 use std::ops::Range;
 
 use lucid_kernel::abi::Token;
+use lucid_kernel::memory::reuse::GAIN_TOKENS;
 
 /// Names a sequence.
 pub(crate) type SequenceId = i32;
@@ -18,8 +19,6 @@ pub(crate) type SequenceId = i32;
 const KEEP_TAIL_TOKENS: usize = 64;
 /// So many tokens must be the same behind a gap for the gap to be what was evicted.
 const ANCHOR_TOKENS: usize = 32;
-/// Closing gaps must save so many tokens.
-const GAIN_TOKENS: usize = 64;
 /// At most so many gaps are closed at once.
 const GAPS_MAX: usize = 16;
 

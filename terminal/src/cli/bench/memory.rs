@@ -78,16 +78,10 @@ impl Bench {
         session::turn(&self.machine, text, options, cancel)
     }
 
-    /// The texts of all prompts so far, in order.
-    fn prompts(&self) -> Result<Vec<String>, Failure> {
-        let layouts = layouts(&self.events()?);
-        let failed = |error: lucid_kernel::port::EngineError| Failure::task(error.to_string());
-        layouts.iter().map(|tokens| self.engine.detokenize(tokens).map_err(failed)).collect()
-    }
-
     /// The text of the last prompt.
-    fn prompts_last(&self) -> Result<String, Failure> {
-        Ok(self.prompts()?.pop().unwrap_or_default())
+    fn last_prompt(&self) -> Result<String, Failure> {
+        let tokens = last_layout(&self.events()?);
+        self.engine.detokenize(&tokens).map_err(|error| Failure::task(error.to_string()))
     }
 
     fn events(&self) -> Result<Vec<Event>, Failure> {
@@ -95,14 +89,15 @@ impl Bench {
     }
 }
 
-/// The tokens of every prompt that a session sent.
-fn layouts(events: &[Event]) -> Vec<Vec<u32>> {
+/// The tokens of the last prompt that a session sent.
+fn last_layout(events: &[Event]) -> Vec<u32> {
     let (_, effects) = journal::trace(events);
-    let decodes = effects.into_iter().flatten().filter_map(|effect| match effect {
+    let mut decodes = effects.into_iter().flatten().rev().filter_map(|effect| match effect {
         Effect::Decode { layout, .. } => Some(layout),
         _ => None,
     });
-    decodes.map(|layout| layout.iter().flat_map(|segment| segment.tokens.iter().copied()).collect()).collect()
+    let last = decodes.next().unwrap_or_default();
+    last.iter().flat_map(|segment| segment.tokens.iter().copied()).collect()
 }
 
 struct NoTools;

@@ -103,8 +103,7 @@ pub fn run(home: &Home, wanted: &ModelArgs) -> Result<Value, Failure> {
         for fact in &facts {
             let report = bench.turn(&fact.asked, TurnOptions::default(), &cancel)?;
             prefilled += report.usage.prefilled;
-            let prompts = bench.prompts_last()?;
-            if !prompts.contains(&fact.told) {
+            if !bench.last_prompt()?.contains(&fact.told) {
                 missed.push(fact.asked.clone());
             }
         }

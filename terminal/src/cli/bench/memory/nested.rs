@@ -103,9 +103,8 @@ pub fn run(home: &Home, wanted: &ModelArgs, orderings: usize) -> Result<Value, F
                 ..TurnOptions::default()
             };
             let report = bench.turn(&question, options, &cancel)?;
-            let prompts = bench.prompts()?;
+            let last_prompt = bench.last_prompt()?;
             bench.machine.stop();
-            let last_prompt = prompts.last().map(String::as_str).unwrap_or_default();
             let resident = chain.iter().filter(|pair| last_prompt.contains(line(pair).trim())).count();
             let answer: Value = serde_json::from_str(&report.answer).unwrap_or_default();
             let right = chain.last().is_some_and(|pair| answer["last"] == pair.1);
