@@ -147,6 +147,27 @@ pub trait Engine: Send + Sync {
     fn forget(&self) {}
 }
 
+/// A model that makes vectors of texts.
+///
+/// Promises: each vector has length 1, so that the dot product of two is the cosine of the angle
+/// between them: the larger, the nearer in meaning. A text gives the same vector whatever it is
+/// embedded with, up to rounding.
+pub trait Embedder: Send + Sync {
+    /// Which model it is. Vectors of models of other names cannot be compared.
+    fn model(&self) -> String;
+
+    /// How many numbers a vector has.
+    fn dimensions(&self) -> usize;
+
+    /// One vector for each text, in order. What is longer than the model can take counts up to
+    /// there.
+    ///
+    /// # Errors
+    /// [`EngineError::Load`] when it is loaded on demand and cannot be, [`EngineError::Failed`]
+    /// otherwise.
+    fn embed(&self, texts: &[&str]) -> Result<Vec<Vec<f32>>, EngineError>;
+}
+
 /// Why the disk could not do what was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum DiskError {
@@ -322,6 +343,15 @@ pub trait Disk: Send + Sync {
     /// # Errors
     /// Those of reading.
     fn search(&self, query: &str, roots: &[String], at_most: usize) -> Result<Vec<Hit>, DiskError>;
+
+    /// Prepares so many pages of a mounted folder to be found by their meaning too, and gives how
+    /// many are left. Where nothing does that, none are.
+    ///
+    /// # Errors
+    /// Those of reading and writing, and [`DiskError::Failed`] when the embedder fails.
+    fn embed(&self, _root: &str, _at_most: usize, _cancel: &CancelFlag) -> Result<u64, DiskError> {
+        Ok(0)
+    }
 }
 
 /// A piece of a page that left the window.

@@ -370,6 +370,11 @@ pub enum BenchCmd {
         #[command(flatten)]
         model: ModelArgs,
     },
+    /// How good searching is, on a collection with relevance judgements
+    Retrieval {
+        /// A folder in the form of the BEIR benchmark: corpus.jsonl, queries.jsonl, qrels/test.tsv
+        collection: PathBuf,
+    },
     /// What the prompts of 50 turns cost, against a sliding window and compaction
     Cost {
         #[command(flatten)]

@@ -11,7 +11,7 @@ use lucid_model::load::{LoadOptions, ModelSource, ModelSpec};
 use serde::{Deserialize, Serialize};
 
 pub use self::named::NamedEngine;
-pub use self::pool::{Pool, Terms};
+pub use self::pool::{Load, Pool, Terms};
 
 /// The engine that suits the machine and the model.
 pub const AUTO: &str = "auto";

@@ -34,6 +34,9 @@ pub struct Settings {
     /// A smaller model of the same family that drafts for the model, where that is faster.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub draft: Option<String>,
+    /// The model by which pages are found by their meaning, beside their words: a name, `auto` for
+    /// the usual one where it has been fetched, or `off`.
+    pub embedder: String,
     /// The most memory that all loaded models take together, in MiB.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub loaded_max_mib: Option<u64>,
@@ -60,6 +63,7 @@ impl Default for Settings {
             cache_mib: None,
             threads: None,
             draft: None,
+            embedder: AUTO.into(),
             loaded_max_mib: None,
             unload_minutes: None,
             declined_mounts: Vec::new(),

@@ -6,9 +6,10 @@ mod memory;
 
 use serde_json::{Value, json};
 
-use super::{BenchCmd, out};
+use super::{BenchCmd, model, out};
 use crate::exit::{self, Failure};
 use crate::home::Home;
+use crate::settings::Settings;
 
 /// Runs `lucid bench …`.
 ///
@@ -20,6 +21,14 @@ pub fn run(home: &Home, command: &BenchCmd) -> Result<u8, Failure> {
             let dir = tempfile::tempdir()
                 .map_err(|error| Failure::task(format!("no folder to work in: {error}")))?;
             lucid_disk::bench::run(*files, dir.path(), corpus).map_err(super::mount::failure)?
+        }
+        BenchCmd::Retrieval { collection } => {
+            let dir = tempfile::tempdir()
+                .map_err(|error| Failure::task(format!("no folder to work in: {error}")))?;
+            let settings = Settings::load(home)?;
+            let embedder = model::embedder(home, &settings, &model::pool(&settings))?;
+            lucid_disk::bench::retrieval::run(collection, dir.path(), embedder)
+                .map_err(super::mount::failure)?
         }
         BenchCmd::Kernel { pages, window } => kernel::run(*pages, *window),
         BenchCmd::Tools => lucid_tools::bench::run().map_err(|error| Failure::task(error.to_string()))?,

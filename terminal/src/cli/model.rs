@@ -4,20 +4,27 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use lucid_engine::SentenceBert;
 use lucid_kernel::abi::{Call, Fault, ToolSpec};
-use lucid_kernel::port::{CancelFlag, Engine, EngineError};
+use lucid_kernel::port::{CancelFlag, Embedder, Engine, EngineError};
 use lucid_model::load::{LoadOptions, ModelSource, ModelSpec};
 use lucid_remote::{O200k, Remote};
 use lucid_tools::ToolHost;
 use serde_json::json;
 
 use super::{ModelArgs, ModelCmd, out, session};
-use crate::engines::{self, EngineChoice, NamedEngine, Pool, Terms};
+use crate::engines::{self, EngineChoice, Load, NamedEngine, Pool, Terms};
 use crate::exit::{self, Failure};
 use crate::home::Home;
 use crate::machine::{Loaded, Loader, ToolOutput, Tools};
-use crate::models::{self, AUTO, Bar, ModelRef, Progress, PullError, Sources, State, Store, StoreError};
+use crate::models::{
+    self, AUTO, Bar, EMBEDDER, EmbedderFiles, ModelRef, Progress, PullError, Sources, State, Store,
+    StoreError,
+};
 use crate::settings::Settings;
+
+/// What the settings say where pages are not to be found by their meaning.
+const OFF: &str = "off";
 
 /// Runs `lucid model …`.
 ///
@@ -132,11 +139,10 @@ pub fn resolve(store: &Store, name: &str) -> Result<(ModelRef, Option<String>), 
 
 /// Loads the model of the settings or the command line, fetching it first when it is not
 /// there, and the tools.
-pub fn loader(home: &Home, settings: &Settings, model: ModelArgs) -> Loader {
+pub fn loader(home: &Home, settings: &Settings, model: ModelArgs, pool: Arc<Pool>) -> Loader {
     let (home, settings) = (home.clone(), settings.clone());
     Box::new(move |on_progress, cancel| {
         let tools = open_tools(&home, on_progress)?;
-        let pool = pool(&settings);
         let engine = load_engine(&home, &settings, &model, &pool, on_progress, cancel)?;
         Ok(Loaded { engine, tools })
     })
@@ -145,6 +151,39 @@ pub fn loader(home: &Home, settings: &Settings, model: ModelArgs) -> Loader {
 /// The engines of this process.
 pub fn pool(settings: &Settings) -> Arc<Pool> {
     Pool::new(settings.loaded_max_mib.map_or(u64::MAX, |mib| mib.saturating_mul(1 << 20)))
+}
+
+/// The model of the settings that finds pages by their meaning; none when it is switched off, or
+/// was left to us and is not there.
+///
+/// # Errors
+/// When the settings name a model that is unknown, not there or damaged, or of another kind.
+pub fn embedder(
+    home: &Home,
+    settings: &Settings,
+    pool: &Arc<Pool>,
+) -> Result<Option<Arc<dyn Embedder>>, Failure> {
+    let store = store(home)?;
+    let wanted = settings.embedder.trim();
+    let is_ours = wanted.eq_ignore_ascii_case(AUTO);
+    if wanted.eq_ignore_ascii_case(OFF) {
+        return Ok(None);
+    }
+    let found = store.resolve(if is_ours { EMBEDDER } else { wanted }).and_then(|model| {
+        let files = store.embedder(&model)?;
+        Ok((model.to_string(), files))
+    });
+    let (name, files) = match found {
+        Ok(found) => found,
+        Err(StoreError::Missing { .. }) if is_ours => return Ok(None),
+        Err(error) => return Err(placed(&Settings::place(home, "", "embedder"), from_store(error))),
+    };
+    let bytes = std::fs::metadata(&files.weights).map_or(0, |file| file.len());
+    let EmbedderFiles { weights, tokenizer, dimensions } = files;
+    let terms = terms(&name, name.clone(), bytes, settings.unload_minutes);
+    let load: Load<dyn Embedder> =
+        Box::new(move || Ok(Arc::new(SentenceBert::load(&name, &weights, &tokenizer)?)));
+    Ok(Some(pool.open_embedder(terms, dimensions, load)))
 }
 
 /// Loads the engine that is wanted, or that of the settings, fetching its model first when it is
@@ -215,6 +254,7 @@ pub fn local(
     let place = if wanted.model.is_some() { None } else { place_of(named.model.is_some(), "model") };
     let model = wanted.model.as_ref().or(named.model.as_ref()).unwrap_or(&settings.model);
     let (model, why) = resolve(&store, model).map_err(|failure| placed(&place, failure))?;
+    model.check_answers().map_err(|error| placed(&place, from_store(error)))?;
     if let Some(why) = why {
         on_progress(why, None);
     }

@@ -25,11 +25,24 @@ pub fn mount(home: &Home, args: &MountArgs) -> Result<u8, Failure> {
     for dir in &args.dirs {
         let root = checked(dir, args.yes)?;
         let options = MountOptions { hidden: args.hidden, rebuild: args.rebuild };
-        let report = index(&session::open_disk(home)?, &root, &options, &cancel).map_err(failure)?;
+        let disk = session::open_searched_disk(home)?;
+        let report = index(&disk, &root, &options, &cancel).map_err(failure)?;
         if args.json {
             out::json(&report);
         } else {
             out::line(&summary(&report));
+        }
+        if !report.cancelled {
+            let left = embed(&disk, &report.root, &cancel).map_err(failure)?;
+            if left > 0 {
+                return Err(Failure::new(
+                    exit::CANCELLED,
+                    format!(
+                        "cancelled; the folder is mounted, but {} found by words alone, mount it again to go on",
+                        if left == 1 { "1 page is".into() } else { format!("{} are", count(left, "page")) }
+                    ),
+                ));
+            }
         }
         if report.cancelled {
             return Err(Failure::new(
@@ -105,6 +118,35 @@ fn index(
     result
 }
 
+/// Prepares a folder's pages to be found by their meaning, with a progress bar, and gives how many
+/// are left when it was cancelled.
+fn embed(disk: &TantivyDisk, root: &str, cancel: &CancelFlag) -> Result<u64, DiskError> {
+    let mut bar: Option<indicatif::ProgressBar> = None;
+    let all = disk.embed(root, 0, cancel)?;
+    let mut left = all;
+    while left > 0 && !cancel.is_cancelled() {
+        if std::io::stderr().is_terminal() {
+            let bar = bar.get_or_insert_with(|| {
+                let bar = indicatif::ProgressBar::new(all);
+                let style = indicatif::ProgressStyle::with_template(
+                    "{spinner} {pos}/{len} pages {bar:24} reading for what they mean, {eta} left",
+                );
+                bar.set_style(style.unwrap_or_else(|_| indicatif::ProgressStyle::default_bar()));
+                bar
+            });
+            bar.set_position(all.saturating_sub(left));
+        }
+        left = disk.embed(root, EMBED_AT_ONCE, cancel)?;
+    }
+    if let Some(bar) = bar {
+        bar.finish_and_clear();
+    }
+    Ok(left)
+}
+
+/// So many pages are prepared between two looks at the progress bar.
+const EMBED_AT_ONCE: usize = 64;
+
 /// `/`, or the home folder or one above it.
 pub fn is_too_much(root: &Path) -> bool {
     let home = etcetera::home_dir().ok().and_then(|home| home.canonicalize().ok());
@@ -152,7 +194,7 @@ pub fn list(home: &Home, json: bool) -> Result<u8, Failure> {
 /// # Errors
 /// When the index cannot be read.
 pub fn search(home: &Home, args: &SearchArgs) -> Result<u8, Failure> {
-    let disk = session::open_disk(home)?;
+    let disk = session::open_searched_disk(home)?;
     let query = args.query.join(" ");
     let hits = disk.search(&query, &[], usize::from(args.k)).map_err(failure)?;
     if args.json {

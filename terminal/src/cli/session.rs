@@ -7,7 +7,7 @@ use crossbeam_channel::RecvTimeoutError;
 use lucid_disk::TantivyDisk;
 use lucid_journal::SqliteJournal;
 use lucid_kernel::abi::{EngineInfo, Event, FaultKind, TurnEnd, TurnOptions, TurnReport};
-use lucid_kernel::port::{CancelFlag, Disk, DiskError, Journal};
+use lucid_kernel::port::{CancelFlag, Disk, DiskError, Embedder, Journal};
 
 use super::{ModelArgs, out};
 use crate::engines::{EngineChoice, named};
@@ -51,7 +51,9 @@ pub fn open(home: &Home, wanted: &Wanted) -> Result<Machine, Failure> {
     let before = engine_of(journal.as_ref(), &session)?;
     let model =
         before.map_or_else(|| wanted.model.clone(), |before| as_before(&settings, &wanted.model, before));
-    let disk: Arc<dyn Disk> = Arc::new(open_disk(home)?);
+    let pool = super::model::pool(&settings);
+    let embedder = super::model::embedder(home, &settings, &pool)?;
+    let disk: Arc<dyn Disk> = Arc::new(open_disk_with(home, embedder)?);
     let mounted =
         || disk.mounts().map(|mounts| !mounts.is_empty()).map_err(|error| Failure::config(error.to_string()));
     let has_files = match wanted.files {
@@ -72,7 +74,7 @@ pub fn open(home: &Home, wanted: &Wanted) -> Result<Machine, Failure> {
         eviction: None,
         interactive: wanted.interactive,
         now_ms: now_ms(),
-        loader: super::model::loader(home, &settings, model),
+        loader: super::model::loader(home, &settings, model, pool),
     }))
 }
 
@@ -150,7 +152,24 @@ pub fn open_journal(home: &Home) -> Result<Arc<dyn Journal>, Failure> {
     Ok(Arc::new(journal))
 }
 
-/// Opens the index.
+/// Opens the index with what finds pages by their meaning, as the settings say.
+///
+/// # Errors
+/// Those of [`open_disk`] and [`super::model::embedder`].
+pub fn open_searched_disk(home: &Home) -> Result<TantivyDisk, Failure> {
+    let settings = Settings::load(home)?;
+    open_disk_with(home, super::model::embedder(home, &settings, &super::model::pool(&settings))?)
+}
+
+fn open_disk_with(home: &Home, embedder: Option<Arc<dyn Embedder>>) -> Result<TantivyDisk, Failure> {
+    let disk = open_disk(home)?;
+    Ok(match embedder {
+        Some(embedder) => disk.with_embedder(embedder),
+        None => disk,
+    })
+}
+
+/// Opens the index, in which pages are found by their words.
 ///
 /// # Errors
 /// When it is damaged or cannot be made.

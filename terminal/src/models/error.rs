@@ -38,6 +38,20 @@ pub enum StoreError {
         /// What was found instead.
         reason: String,
     },
+    /// The model makes vectors.
+    #[error(
+        "{name} does not answer, it finds pages by their meaning; `lucid model list` shows those that do"
+    )]
+    NoAnswers {
+        /// The model.
+        name: String,
+    },
+    /// The model does not make vectors.
+    #[error("{name} does not make vectors of texts; {} does", super::catalogue::EMBEDDER)]
+    NoVectors {
+        /// The model.
+        name: String,
+    },
     /// The model is known but not on this machine.
     #[error("the model {name} is not on this machine yet; `lucid model pull {name}` fetches it")]
     Missing {

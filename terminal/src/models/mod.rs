@@ -22,10 +22,10 @@ mod tests;
 mod transfer;
 
 pub use auto::{AUTO, choose};
-pub use catalogue::entry;
+pub use catalogue::{EMBEDDER, entry};
 pub use error::{PullError, StoreError};
 pub use machine::Machine;
 pub use name::ModelRef;
 pub use progress::{Bar, Progress};
 pub use pull::Sources;
-pub use store::{State, Store};
+pub use store::{EmbedderFiles, State, Store};

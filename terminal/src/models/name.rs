@@ -4,7 +4,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use super::catalogue::{self, CATALOGUE, Entry};
+use super::catalogue::{self, CATALOGUE, Entry, Role};
 use super::error::StoreError;
 
 /// The most near names that an error lists.
@@ -41,6 +41,19 @@ impl fmt::Display for ModelRef {
 }
 
 impl ModelRef {
+    /// Makes sure that it is not a model that only makes vectors.
+    ///
+    /// # Errors
+    /// [`StoreError::NoAnswers`].
+    pub fn check_answers(&self) -> Result<(), StoreError> {
+        match self {
+            Self::Catalogue(entry) if entry.role != Role::Answers => {
+                Err(StoreError::NoAnswers { name: self.to_string() })
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Reads what the user typed. `store_dir` is where a bare file name is looked for when
     /// there is none of that name in the current folder.
     ///

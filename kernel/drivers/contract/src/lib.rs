@@ -55,7 +55,7 @@ pub fn model_path(file: &str) -> PathBuf {
     let path = folder.join(file);
     assert!(
         path.is_file(),
-        "{} is missing; fetch it with: lucid model pull smollm2-135m qwen2.5-coder-0.5b",
+        "{} is missing; fetch it with: lucid model pull smollm2-135m qwen2.5-coder-0.5b all-minilm-l6-v2",
         path.display()
     );
     path

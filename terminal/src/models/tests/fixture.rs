@@ -185,6 +185,7 @@ fn model(parts: usize, part_bytes: usize) -> (Target, Vec<Vec<u8>>) {
         inner: text(format!("package/data/part{:02}.bin", n + 1)),
         bytes: part_bytes as u64,
         sha256: text(sha256(&data[n])),
+        beside_bytes: 0,
     };
     let target = Target {
         name: "tiny".into(),

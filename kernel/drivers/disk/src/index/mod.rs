@@ -14,12 +14,14 @@
 //! gives each page once.
 
 mod fault;
+mod fuse;
 mod gate;
 mod lock;
 mod reader;
 mod schema;
 mod state;
 pub(crate) mod swap;
+mod vectors;
 mod writer;
 
 use std::collections::{HashMap, HashSet};
@@ -27,10 +29,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use lucid_kernel::port::{CancelFlag, Disk, DiskError, Hit, Mount, MountOptions, MountProgress, MountReport};
+use lucid_kernel::port::{
+    CancelFlag, Disk, DiskError, Embedder, Hit, Mount, MountOptions, MountProgress, MountReport,
+};
 use sha2::{Digest, Sha256};
+use tantivy::Searcher;
 use tantivy::schema::Term;
 
+use self::fuse::CANDIDATES;
 use self::gate::Gate;
 use self::lock::WriterLock;
 use self::reader::{Opened, Totals};
@@ -58,6 +64,7 @@ pub struct TantivyDisk {
     limits: Limits,
     opened: Mutex<HashMap<PathBuf, Arc<Opened>>>,
     words: Mutex<Words>,
+    embedder: Option<Arc<dyn Embedder>>,
 }
 
 impl TantivyDisk {
@@ -69,7 +76,21 @@ impl TantivyDisk {
     pub fn open(dir: &Path, limits: Limits) -> Result<Self, DiskError> {
         fs::create_dir_all(dir).map_err(|error| fault::io("making the folder", dir, &error))?;
         let dir = dir.canonicalize().map_err(|error| fault::io("opening the folder", dir, &error))?;
-        Ok(Self { dir, limits, opened: Mutex::default(), words: Mutex::default() })
+        Ok(Self { dir, limits, opened: Mutex::default(), words: Mutex::default(), embedder: None })
+    }
+
+    /// Lets pages be found by their meaning too: those that [`Disk::embed`] has seen to.
+    #[must_use]
+    pub fn with_embedder(self, embedder: Arc<dyn Embedder>) -> Self {
+        Self { embedder: Some(embedder), ..self }
+    }
+
+    /// A query's vector; none when it cannot be made, or is one name, which is found by its
+    /// letters.
+    fn meaning_of(&self, query: &str, terms: usize) -> Option<Vec<f32>> {
+        let embedder = self.embedder.as_ref().filter(|_| terms > 1)?;
+        // Words alone find pages too: what is wrong with the model is told where it is looked at.
+        vectors::embed(embedder.as_ref(), &[query]).ok()?.into_iter().next()
     }
 
     /// Verifies every index whole, by its checksums: each mounted folder (or the index's own
@@ -140,7 +161,8 @@ impl TantivyDisk {
             return Ok(None);
         }
         let root = read_root(folder)?;
-        let open = Arc::new(Opened::open(folder, &root, self.limits.verify_bytes_max)?);
+        let open =
+            Arc::new(Opened::open(folder, &root, self.limits.verify_bytes_max, self.embedder.as_ref())?);
         opened.insert(folder.to_path_buf(), Arc::clone(&open));
         Ok(Some(open))
     }
@@ -168,7 +190,7 @@ impl TantivyDisk {
     ) -> Result<(tantivy::Index, State), DiskError> {
         if rebuild {
             self.close(folder);
-            empty(folder, &[lock::LOCK_FILE, lock::HOLDER_FILE])?;
+            empty(folder, &[lock::LOCK_FILE, lock::HOLDER_FILE, vectors::LOCK_FILE, vectors::VECTORS_FILE])?;
         }
         if is_unmade(folder) {
             let path = folder.join(ROOT_FILE);
@@ -288,28 +310,44 @@ impl Disk for TantivyDisk {
             opened.iter().map(|opened| Ok(opened.current()?.1)).collect::<Result<Vec<_>, DiskError>>()?;
         let totals = Totals::of(&searchers.iter().collect::<Vec<_>>(), &terms)
             .map_err(|error| fault::reading(&self.dir, &error))?;
+        let asked = terms.len();
         let terms = totals.rarest(terms, self.limits.query_terms_max);
-        if terms.is_empty() {
-            return Ok(Vec::new());
+        let has_vectors = |(opened, searcher): (&Arc<Opened>, &Searcher)| opened.has_vectors(searcher);
+        let has_vectors = opened.iter().zip(&searchers).any(has_vectors);
+        let query = if has_vectors { self.meaning_of(query, asked) } else { None };
+        let looked_at = if query.is_some() { at_most.max(CANDIDATES) } else { at_most };
+        let mut found = Vec::new();
+        for (at, (opened, searcher)) in opened.iter().zip(&searchers).enumerate() {
+            let candidates = opened.candidates(searcher, &terms, &totals, query.as_deref(), looked_at)?;
+            found.extend(candidates.into_iter().map(|candidate| (at, candidate)));
         }
+        let scores = fuse::fused(found.iter().map(|(_, candidate)| candidate));
+        let mut scored: Vec<_> = scores.into_iter().zip(found).collect();
+        scored.sort_by(|one, other| other.0.total_cmp(&one.0));
         let mut hits = Vec::new();
-        for (opened, searcher) in opened.iter().zip(&searchers) {
-            hits.extend(opened.search(searcher, &terms, &totals, at_most)?);
-        }
-        if opened.len() > 1 {
-            hits = best_of(hits, at_most);
+        let mut seen = HashSet::new();
+        for (score, (at, candidate)) in scored {
+            if hits.len() == at_most {
+                break;
+            }
+            let hit = opened[at].load(&searchers[at], score, candidate.page)?;
+            // A file below two mounted folders is in both indexes.
+            if opened.len() == 1 || seen.insert(hit.range.clone()) {
+                hits.push(hit);
+            }
         }
         Ok(hits)
     }
-}
 
-/// The best hits, each page once.
-fn best_of(mut hits: Vec<Hit>, at_most: usize) -> Vec<Hit> {
-    hits.sort_by(|one, other| other.score.total_cmp(&one.score));
-    let mut seen = HashSet::new();
-    hits.retain(|hit| seen.insert(hit.range.clone()));
-    hits.truncate(at_most);
-    hits
+    fn embed(&self, root: &str, at_most: usize, cancel: &CancelFlag) -> Result<u64, DiskError> {
+        let folder = self.folder_of(&root::resolve(root));
+        if !folder.is_dir() {
+            return Err(DiskError::NotMounted { path: root.to_owned() });
+        }
+        let Some(opened) = self.opened(&folder)? else { return Ok(0) };
+        let Some(vectors) = &opened.vectors else { return Ok(0) };
+        vectors.update(&opened.current()?.1, at_most, cancel)
+    }
 }
 
 /// Whether there is no index yet, and none that lost its list of segments either.

@@ -4,18 +4,20 @@ use std::collections::HashMap;
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use lucid_kernel::port::{DiskError, Hit};
+use lucid_kernel::port::{DiskError, Embedder, Hit};
 use tantivy::collector::TopDocs;
 use tantivy::directory::MmapDirectory;
 use tantivy::index::{SegmentComponent, SegmentMeta};
 use tantivy::query::{Bm25StatisticsProvider, BooleanQuery, Occur, Query, TermQuery};
 use tantivy::schema::{Field, IndexRecordOption, Term};
-use tantivy::{Index, IndexReader, ReloadPolicy, Searcher};
+use tantivy::{DocAddress, Index, IndexReader, ReloadPolicy, Searcher};
 
+use super::fuse::{Candidate, add_near};
 use super::schema::{self, Record};
 use super::state::State;
+use super::vectors::Vectors;
 use super::{META_FILE, fault};
 use crate::stat::Stat;
 
@@ -32,6 +34,8 @@ pub(crate) struct Opened {
     index: Index,
     reader: IndexReader,
     seen: Mutex<Seen>,
+    /// By which its pages are found by their meaning.
+    pub(crate) vectors: Option<Vectors>,
 }
 
 /// The commit that was read last.
@@ -47,14 +51,20 @@ impl Opened {
     ///
     /// # Errors
     /// [`DiskError::Damaged`] and those of reading.
-    pub(crate) fn open(folder: &Path, root: &str, verify_bytes_max: u64) -> Result<Self, DiskError> {
+    pub(crate) fn open(
+        folder: &Path,
+        root: &str,
+        verify_bytes_max: u64,
+        embedder: Option<&Arc<dyn Embedder>>,
+    ) -> Result<Self, DiskError> {
+        let vectors = || embedder.map(|embedder| Vectors::new(folder, Arc::clone(embedder)));
         let mut tries = 0;
         loop {
             tries += 1;
             let opened = unpanicked(folder, || Self::try_open(folder, root, verify_bytes_max));
             // A merge may have replaced the files between two looks at them.
             if opened.is_ok() || tries == TRIES {
-                return opened;
+                return opened.map(|opened| Self { vectors: vectors(), ..opened });
             }
         }
     }
@@ -72,7 +82,7 @@ impl Opened {
             .map_err(reading)?;
         verify(folder, &index, &reader.searcher(), verify_bytes_max)?;
         let seen = Mutex::new(Seen { meta, state });
-        Ok(Self { folder: folder.to_path_buf(), root: root.to_owned(), index, reader, seen })
+        Ok(Self { folder: folder.to_path_buf(), root: root.to_owned(), index, reader, seen, vectors: None })
     }
 
     /// The newest commit's state and pages.
@@ -111,45 +121,84 @@ impl Opened {
         unpanicked(&self.folder, || verify(&self.folder, &self.index, &searcher, u64::MAX))
     }
 
-    /// The best pages, best first.
+    /// The pages that have the most of these words, and those that are nearest in meaning to the
+    /// query when its vector is given.
     ///
     /// # Errors
     /// [`DiskError::Damaged`] and those of reading.
-    pub(crate) fn search(
+    pub(crate) fn candidates(
         &self,
         searcher: &Searcher,
         terms: &[(Term, u64)],
         totals: &Totals,
+        query: Option<&[f32]>,
         at_most: usize,
-    ) -> Result<Vec<Hit>, DiskError> {
-        find(&self.folder, &self.root, searcher, terms, totals, at_most)
+    ) -> Result<Vec<Candidate>, DiskError> {
+        let mut candidates = by_words(&self.folder, searcher, terms, totals, at_most)?;
+        if let (Some(vectors), Some(query)) = (&self.vectors, query) {
+            let view = vectors.view(searcher)?;
+            unpanicked(&self.folder, || {
+                add_near(&mut candidates, searcher, &view, query, at_most);
+                Ok(())
+            })?;
+        }
+        Ok(candidates)
+    }
+
+    /// Whether any page can be found by its meaning.
+    pub(crate) fn has_vectors(&self, searcher: &Searcher) -> bool {
+        let view = |vectors: &Vectors| vectors.view(searcher).is_ok_and(|view| view.has_any());
+        self.vectors.as_ref().is_some_and(view)
+    }
+
+    /// A page of the index.
+    ///
+    /// # Errors
+    /// [`DiskError::Damaged`] and those of reading.
+    pub(crate) fn load(&self, searcher: &Searcher, score: f32, page: DocAddress) -> Result<Hit, DiskError> {
+        load(&self.folder, &self.root, searcher, score, page)
     }
 }
 
-/// The best pages of an index in `folder`, best first, as files below `root`.
+/// The pages of an index in `folder` that have the most of these words.
 ///
 /// # Errors
 /// [`DiskError::Damaged`] and those of reading.
-pub(crate) fn find(
+pub(crate) fn by_words(
     folder: &Path,
-    root: &str,
     searcher: &Searcher,
     terms: &[(Term, u64)],
     totals: &Totals,
     at_most: usize,
-) -> Result<Vec<Hit>, DiskError> {
-    let reading = |error: tantivy::TantivyError| fault::reading(folder, &error);
+) -> Result<Vec<Candidate>, DiskError> {
+    if terms.is_empty() {
+        return Ok(Vec::new());
+    }
     unpanicked(folder, || {
         let query = disjunction(terms);
         let top = TopDocs::with_limit(at_most).order_by_score();
-        let found =
-            searcher.search_with_statistics_provider(query.as_ref(), &top, totals).map_err(reading)?;
-        let hits = found.into_iter().map(|(score, address)| {
-            let record: Record = searcher.doc(address).map_err(reading)?;
-            let hit = record.into_hit(root, score);
-            hit.ok_or_else(|| fault::damaged(folder, "a stored page cannot be read"))
-        });
-        hits.collect()
+        let found = searcher
+            .search_with_statistics_provider(query.as_ref(), &top, totals)
+            .map_err(|error| fault::reading(folder, &error))?;
+        Ok(found.into_iter().map(|(words, page)| Candidate { page, words, cosine: None }).collect())
+    })
+}
+
+/// A page of an index in `folder`, as a file below `root`.
+///
+/// # Errors
+/// [`DiskError::Damaged`] and those of reading.
+pub(crate) fn load(
+    folder: &Path,
+    root: &str,
+    searcher: &Searcher,
+    score: f32,
+    page: DocAddress,
+) -> Result<Hit, DiskError> {
+    unpanicked(folder, || {
+        let record: Record = searcher.doc(page).map_err(|error| fault::reading(folder, &error))?;
+        let hit = record.into_hit(root, score);
+        hit.ok_or_else(|| fault::damaged(folder, "a stored page cannot be read"))
     })
 }
 

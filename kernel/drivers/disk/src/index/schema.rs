@@ -239,6 +239,11 @@ impl DocumentDeserialize for Record {
 }
 
 impl Record {
+    /// What a page says, and under what; none when the record makes no sense.
+    pub(crate) fn heading_and_text(&self) -> Option<(&str, &str)> {
+        Parts::of(&self.0).map(|parts| (parts.heading, parts.text))
+    }
+
     /// The page under a folder; none when the record makes no sense.
     pub(crate) fn into_hit(self, root: &str, score: f32) -> Option<Hit> {
         let Parts { lines, bytes, name, heading, text, .. } = Parts::of(&self.0)?;

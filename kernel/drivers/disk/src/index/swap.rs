@@ -10,8 +10,9 @@ use lucid_kernel::port::{DiskError, Hit, Swap, SwapHit};
 use tantivy::schema::Term;
 use tantivy::{Index, IndexReader, IndexWriter, ReloadPolicy, TantivyError};
 
+use super::fuse::Candidate;
 use super::gate::Gate;
-use super::reader::{Totals, find, open_index};
+use super::reader::{Totals, by_words, load, open_index};
 use super::writer::create_index;
 use super::{HITS_MAX, META_FILE, fault, schema};
 use crate::cut::{self, Kind};
@@ -154,8 +155,11 @@ impl Swap for TantivySwap {
         if terms.is_empty() {
             return Ok(Vec::new());
         }
-        let search =
-            |terms: &[(Term, u64)], at_most| find(&self.folder, "", &searcher, terms, &totals, at_most);
+        let search = |terms: &[(Term, u64)], at_most| -> Result<Vec<Hit>, DiskError> {
+            let found = by_words(&self.folder, &searcher, terms, &totals, at_most)?;
+            let load = |found: Candidate| load(&self.folder, "", &searcher, found.words, found.page);
+            found.into_iter().map(load).collect()
+        };
         let mut hits = Vec::new();
         // Many turns have the form of a question, and few speak of whom it asks about: each of the
         // rarest words has its say.

@@ -13,7 +13,7 @@ use tantivy::{Directory, Index, IndexWriter, TantivyError};
 use super::lock::{HOLDER_FILE, LOCK_FILE};
 use super::schema::{self, Packed, PageDoc};
 use super::state::{State, TableLog, table_path};
-use super::{META_FILE, ROOT_FILE, fault, reader};
+use super::{META_FILE, ROOT_FILE, fault, reader, vectors};
 use crate::limits::Limits;
 use crate::scan::{Done, Entry, Key, Store, Table};
 
@@ -182,7 +182,8 @@ impl Writer {
         let listed =
             fs::read_dir(&self.folder).map_err(|error| fault::io("listing", &self.folder, &error))?;
         for entry in listed.flatten() {
-            if !needed.contains(Path::new(&entry.file_name())) {
+            let name = entry.file_name();
+            if !needed.contains(Path::new(&name)) && !vectors::is_ours(Path::new(&name)) {
                 let _ = fs::remove_file(entry.path());
             }
         }
