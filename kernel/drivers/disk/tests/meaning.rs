@@ -58,11 +58,11 @@ struct Home {
 }
 
 fn home(files: &[(&str, &str)]) -> Home {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = tempfile::tempdir().expect("a folder");
     let (tree, index) = (folder.path().join("files"), folder.path().join("index"));
-    fs::create_dir_all(&tree).unwrap();
+    fs::create_dir_all(&tree).expect("a folder");
     for (name, text) in files {
-        fs::write(tree.join(name), text).unwrap();
+        fs::write(tree.join(name), text).expect("written");
     }
     Home { _folder: folder, files: tree, index }
 }
@@ -73,28 +73,28 @@ impl Home {
     }
 
     fn disk(&self, embedder: &Arc<Topics>) -> TantivyDisk {
-        let disk = TantivyDisk::open(&self.index, Limits::default()).unwrap();
+        let disk = TantivyDisk::open(&self.index, Limits::default()).expect("opened");
         disk.with_embedder(Arc::clone(embedder) as Arc<dyn Embedder>)
     }
 
     fn mount(&self, disk: &TantivyDisk, rebuild: bool) {
         let options = MountOptions { rebuild, ..MountOptions::default() };
-        disk.mount(&self.root(), &options, &CancelFlag::new(), &mut |_| {}).unwrap();
+        disk.mount(&self.root(), &options, &CancelFlag::new(), &mut |_| {}).expect("mounted");
     }
 
     fn embed(&self, disk: &TantivyDisk) -> u64 {
-        disk.embed(&self.root(), usize::MAX, &CancelFlag::new()).unwrap()
+        disk.embed(&self.root(), usize::MAX, &CancelFlag::new()).expect("embedded")
     }
 
     /// The folder of the one index.
     fn only_index(&self) -> std::path::PathBuf {
-        fs::read_dir(&self.index).unwrap().next().unwrap().unwrap().path()
+        fs::read_dir(&self.index).expect("an index").next().expect("an index").expect("an index").path()
     }
 }
 
 fn names(disk: &TantivyDisk, query: &str) -> Vec<String> {
-    let hits = disk.search(query, &[], 10).unwrap();
-    let name = |path: &str| Path::new(path).file_name().unwrap().to_string_lossy().into_owned();
+    let hits = disk.search(query, &[], 10).expect("hits");
+    let name = |path: &str| Path::new(path).file_name().expect("a name").to_string_lossy().into_owned();
     hits.iter().map(|hit| name(&hit.range.path)).collect()
 }
 

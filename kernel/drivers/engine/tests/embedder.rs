@@ -9,7 +9,7 @@ const WEIGHTS: &str = "all-minilm-l6-v2.safetensors";
 const TOKENIZER: &str = "all-minilm-l6-v2.tokenizer.json";
 
 fn minilm() -> SentenceBert {
-    SentenceBert::load(NAME, &model_path(WEIGHTS), &model_path(TOKENIZER)).unwrap()
+    SentenceBert::load(NAME, &model_path(WEIGHTS), &model_path(TOKENIZER)).expect("the model")
 }
 
 fn cosine(one: &[f32], other: &[f32]) -> f32 {

@@ -159,3 +159,21 @@ fn a_store_that_cannot_be_made_says_where() {
     assert!(error.to_string().starts_with("cannot make the folder"), "{error}");
     assert_eq!(error.exit_code(), 3);
 }
+
+#[test]
+fn what_stands_beside_a_model_comes_and_goes_with_it() {
+    let (fixture, store) = store();
+    let model = store.resolve("all-minilm-l6-v2").unwrap();
+    let (weights, tokenizer) = (
+        fixture.path("store/all-minilm-l6-v2.safetensors"),
+        fixture.path("store/all-minilm-l6-v2.tokenizer.json"),
+    );
+    fs::File::create(&weights).unwrap().set_len(90_868_376).unwrap();
+    assert!(matches!(store.embedder(&model), Err(StoreError::Missing { .. })));
+    fs::write(&tokenizer, "{}").unwrap();
+    assert!(matches!(store.embedder(&model), Err(StoreError::Damaged { .. })));
+    let answers = store.resolve("smollm2-135m").unwrap();
+    assert!(matches!(store.embedder(&answers), Err(StoreError::NoVectors { .. })));
+    assert!(store.rm("all-minilm-l6-v2").is_ok());
+    assert!(!weights.exists() && !tokenizer.exists());
+}

@@ -14,9 +14,9 @@ use super::vectors::View;
 /// How much meaning counts, of 1.
 const MEANING: f32 = 0.6;
 
-/// What has no word in common with the query must at least be so near to it. Of texts that have
-/// nothing to do with each other, all-MiniLM-L6-v2 gives cosines below 0.2.
-const MIN_COSINE: f32 = 0.25;
+/// What has no word in common with the query must at least be so near to it, so that a question
+/// of which nothing speaks finds nothing.
+const MIN_COSINE: f32 = 0.15;
 
 /// From each way so many pages are looked at, at least.
 pub(crate) const CANDIDATES: usize = 100;
