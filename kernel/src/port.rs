@@ -367,6 +367,8 @@ pub struct SwapHit {
     pub text: String,
     /// How well it matches; higher is better, comparable within one search only.
     pub score: f32,
+    /// How near it is to the query in meaning, as a cosine; 0 where that is not known.
+    pub nearness: f32,
 }
 
 /// What left the window of one conversation, searchable.
@@ -379,11 +381,20 @@ pub trait Swap: Send + Sync {
     fn keep(&self, pages: &[(PageId, &str, &str)]) -> Result<(), DiskError>;
 
     /// The pieces of pages that match best: those with the query's rarest words, then those with
-    /// most of its words. Any text is a valid query.
+    /// most of its words, then those that are nearest to it in meaning. Any text is a valid query.
     ///
     /// # Errors
     /// Those of reading.
     fn find(&self, query: &str, at_most: usize) -> Result<Vec<SwapHit>, DiskError>;
+
+    /// Prepares so many pieces to be found by their meaning too, and gives how many are left. Where
+    /// nothing does that, none are.
+    ///
+    /// # Errors
+    /// Those of reading and writing, and [`DiskError::Failed`] when the embedder fails.
+    fn embed(&self, _at_most: usize, _cancel: &CancelFlag) -> Result<u64, DiskError> {
+        Ok(0)
+    }
 
     /// How many pages it keeps.
     fn pages(&self) -> u64;

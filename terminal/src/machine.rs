@@ -2,6 +2,7 @@
 //! one channel on which everything comes in; it turns effects into work and work into events.
 
 pub mod api;
+mod background;
 mod core;
 mod excerpt;
 pub mod follow;
@@ -20,7 +21,7 @@ use crossbeam_channel::{Receiver, Sender, unbounded};
 use lucid_kernel::abi::{Call, Fault, ToolSpec};
 use lucid_kernel::memory::evict::Eviction;
 use lucid_kernel::policy::Rule;
-use lucid_kernel::port::{CancelFlag, Disk, Engine, Journal};
+use lucid_kernel::port::{CancelFlag, Disk, Embedder, Engine, Journal};
 use serde_json::Value;
 
 use crate::exit::Failure;
@@ -94,6 +95,8 @@ pub struct Setup {
     pub core: Option<CoreMemory>,
     /// The folder that keeps what left the windows of sessions; in memory when none.
     pub swap: Option<PathBuf>,
+    /// By which pages are found by their meaning too.
+    pub embedder: Option<Arc<dyn Embedder>>,
     /// Which pages leave first; as the kernel chooses when none.
     pub eviction: Option<Eviction>,
     /// Whether somebody can answer [`Notice::Ask`]; else a call that asks is refused.

@@ -53,7 +53,7 @@ pub fn open(home: &Home, wanted: &Wanted) -> Result<Machine, Failure> {
         before.map_or_else(|| wanted.model.clone(), |before| as_before(&settings, &wanted.model, before));
     let pool = super::model::pool(&settings);
     let embedder = super::model::embedder(home, &settings, &pool)?;
-    let disk: Arc<dyn Disk> = Arc::new(open_disk_with(home, embedder)?);
+    let disk: Arc<dyn Disk> = Arc::new(open_disk_with(home, embedder.clone())?);
     let mounted =
         || disk.mounts().map(|mounts| !mounts.is_empty()).map_err(|error| Failure::config(error.to_string()));
     let has_files = match wanted.files {
@@ -71,6 +71,7 @@ pub fn open(home: &Home, wanted: &Wanted) -> Result<Machine, Failure> {
         rules: settings.rules.clone(),
         core: Some(CoreMemory::new(home.memory_file())),
         swap: wanted.interactive.then(|| home.swap_dir()).or_else(|| wanted.resume.then(|| home.swap_dir())),
+        embedder,
         eviction: None,
         interactive: wanted.interactive,
         now_ms: now_ms(),

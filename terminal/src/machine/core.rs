@@ -15,6 +15,7 @@ use lucid_kernel::port::{CancelFlag, DecodeRequest, Disk, Engine, MountOptions};
 use lucid_kernel::{Config, Kernel, prompt, syscall};
 
 use super::api::{Command, Notice};
+use super::background::Background;
 use super::pages::{self, Places, attached_page, encode};
 use super::swap::{self, SwapSpace};
 use super::work::{Job, Workers};
@@ -118,6 +119,7 @@ struct Live {
     kernel: Kernel,
     engine: Arc<dyn Engine>,
     workers: Workers,
+    background: Background,
     swap: SwapSpace,
     /// The first words of pages, of which the kernel knows no more once they left.
     previews: HashMap<PageId, String>,
@@ -220,8 +222,18 @@ impl Machine {
                 Ok(()) => self.take_waiting(),
                 Err(failure) => self.die(&failure),
             },
-            Msg::MountsChanged => self.tell_mounts(),
+            Msg::MountsChanged => {
+                self.tell_mounts();
+                self.wake_background();
+            }
             Msg::FilesChanged(files) => self.on_changed(&files),
+        }
+    }
+
+    /// Lets what can wait be done, where somebody may come back to it.
+    fn wake_background(&self) {
+        if let Some(live) = self.live.as_ref().filter(|_| self.setup.interactive) {
+            live.background.wake();
         }
     }
 
@@ -238,11 +250,22 @@ impl Machine {
             Session::Continue(name) => self.resume(&name, &engine)?,
         };
         let Begun { kernel, swap, session, seq, pid } = begun;
-        let workers = Workers::start(&engine, &tools, &self.to_self, &self.notices, &swap);
+        let at_once = !self.setup.interactive;
+        let workers = Workers::start(&engine, &tools, &self.to_self, &self.notices, &swap, at_once);
+        let background = Background::start(self.setup.disk.clone(), swap.clone(), self.notices.clone());
         let info = engine.info();
         let previews = HashMap::new();
-        self.live =
-            Some(Live { kernel, engine, workers, swap, previews, session: session.clone(), seq, pid });
+        self.live = Some(Live {
+            kernel,
+            engine,
+            workers,
+            background,
+            swap,
+            previews,
+            session: session.clone(),
+            seq,
+            pid,
+        });
         if self.live.as_ref().is_some_and(|live| live.kernel.processes().values().any(|p| !p.is_idle())) {
             self.restarting = true;
             self.apply(Event::Restarted);
@@ -250,6 +273,7 @@ impl Machine {
         }
         let load_ms = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
         self.tell(Notice::Ready { engine: info, session, load_ms });
+        self.wake_background();
         self.tell_memory();
         Ok(())
     }
@@ -309,7 +333,8 @@ impl Machine {
                 }
             }
         }
-        let swap = SwapSpace::begin(self.setup.swap.as_deref(), name, journal)
+        let embedder = self.setup.embedder.as_ref();
+        let swap = SwapSpace::begin(self.setup.swap.as_deref(), name, journal, embedder)
             .map_err(|error| unusable("what leaves the window cannot be kept", error.to_string()))?;
         Ok(Begun { kernel, swap, session: name.to_owned(), seq: 2, pid })
     }
@@ -329,8 +354,9 @@ impl Machine {
             )));
         }
         let journal = &self.setup.journal;
-        let (swap, was_damaged) = SwapSpace::resume(self.setup.swap.as_deref(), name, journal, &swapped)
-            .map_err(|reason| {
+        let (dir, embedder) = (self.setup.swap.as_deref(), self.setup.embedder.as_ref());
+        let (swap, was_damaged) =
+            SwapSpace::resume(dir, name, journal, &swapped, embedder).map_err(|reason| {
                 Failure::config(format!("what left the window of session {name} cannot be kept: {reason}"))
             })?;
         if was_damaged {
@@ -409,6 +435,9 @@ impl Machine {
             if changed {
                 self.tell_memory();
             }
+        }
+        if let Some(live) = self.live.as_ref().filter(|_| self.setup.interactive) {
+            live.background.set_busy(live.kernel.processes().values().any(|process| !process.is_idle()));
         }
     }
 

@@ -46,6 +46,12 @@ const SAID_SHARE: TokenCount = 3;
 /// What was said must add at least this part of the query's words, by their weight.
 const MIN_SAID: f32 = 0.06;
 
+/// How much meaning counts beside words, for what was said.
+const SAID_MEANING: f32 = 0.6;
+
+/// Of texts that have nothing to do with each other, few are nearer than this.
+const UNRELATED: f32 = 0.2;
+
 /// So many pages of what was said are brought in.
 const SAID_PAGES_MAX: usize = 8;
 
@@ -334,7 +340,8 @@ struct Said {
     own: Words,
 }
 
-/// Those pieces of what was said that hold enough of what is wanted, best first. A word counts the
+/// Those pieces of what was said that hold enough of what is wanted, or mean nearly the same, best
+/// first. A word counts the
 /// more the fewer of them have it, and the less the more of those that were taken have it already,
 /// so that all that is asked for is spoken of. What says nothing but what is asked is of no use.
 fn speaking(hits: Vec<SwapHit>, wanted: &Words) -> Vec<SwapHit> {
@@ -360,7 +367,8 @@ fn speaking(hits: Vec<SwapHit>, wanted: &Words) -> Vec<SwapHit> {
     while taken.len() < SAID_PAGES_MAX {
         let worth = |said: &Said| -> f32 {
             let parts = weights.iter().map(|(word, weight)| weight * said.share(word));
-            parts.sum::<f32>() / all.max(f32::MIN_POSITIVE)
+            let near = ((said.hit.nearness - UNRELATED) / (1.0 - UNRELATED)).max(0.0);
+            parts.sum::<f32>() / all.max(f32::MIN_POSITIVE) + SAID_MEANING * near
         };
         // Of equals the first, which the index ranks higher.
         let best = left.iter().map(worth).enumerate().rev().max_by(|(_, a), (_, b)| a.total_cmp(b));

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use lucid_disk::{Limits, RamSwap, TantivySwap};
 use lucid_kernel::abi::{Effect, PageId, Provenance, Swapped};
-use lucid_kernel::port::{DiskError, Journal, Swap, SwapHit};
+use lucid_kernel::port::{CancelFlag, DiskError, Embedder, Journal, Swap, SwapHit};
 use lucid_kernel::{Kernel, journal};
 
 /// So many sessions' swaps are kept.
@@ -31,11 +31,17 @@ impl SwapSpace {
     ///
     /// # Errors
     /// Those of writing.
-    pub fn begin(dir: Option<&Path>, session: &str, journal: &Arc<dyn Journal>) -> Result<Self, DiskError> {
+    pub fn begin(
+        dir: Option<&Path>,
+        session: &str,
+        journal: &Arc<dyn Journal>,
+        embedder: Option<&Arc<dyn Embedder>>,
+    ) -> Result<Self, DiskError> {
         let swap: Arc<dyn Swap> = match dir {
             Some(dir) => {
                 prune(dir);
-                Arc::new(TantivySwap::make(&folder(dir, session), Limits::default())?)
+                let swap = TantivySwap::make(&folder(dir, session), Limits::default())?;
+                Arc::new(with_embedder(swap, embedder))
             }
             None => Arc::new(RamSwap::default()),
         };
@@ -66,6 +72,7 @@ impl SwapSpace {
         session: &str,
         journal: &Arc<dyn Journal>,
         pages: &[Swapped],
+        embedder: Option<&Arc<dyn Embedder>>,
     ) -> Result<(Self, bool), String> {
         let folder = dir.map(|dir| folder(dir, session));
         let opened = folder.as_ref().map(|folder| TantivySwap::open(folder, Limits::default()));
@@ -75,14 +82,14 @@ impl SwapSpace {
             && let Some((kept, missing)) = pages.split_at_checked(kept)
         {
             // What left last may not have been kept before the program ended.
-            let space = Self::with(session, journal, Arc::new(swap));
+            let space = Self::with(session, journal, Arc::new(with_embedder(swap, embedder)));
             space.note(kept);
             if !missing.is_empty() {
                 space.keep(missing)?;
             }
             return Ok((space, false));
         }
-        let space = Self::begin(dir, session, journal).map_err(|error| error.to_string())?;
+        let space = Self::begin(dir, session, journal, embedder).map_err(|error| error.to_string())?;
         space.keep(pages)?;
         Ok((space, is_damaged))
     }
@@ -126,6 +133,11 @@ impl SwapSpace {
         if self.swap.pages() == 0 { Ok(Vec::new()) } else { self.swap.find(query, at_most) }
     }
 
+    /// Prepares so many pieces to be found by their meaning, and gives how many are left.
+    pub fn embed(&self, at_most: usize, cancel: &CancelFlag) -> Result<u64, DiskError> {
+        self.swap.embed(at_most, cancel)
+    }
+
     /// What a page says, by the event that brought it.
     pub fn text(&self, page: PageId, event: u64) -> Result<Arc<str>, String> {
         let event = self.journal.event(&self.session, event).map_err(|error| error.to_string())?;
@@ -146,6 +158,13 @@ fn prune(dir: &Path) {
     for (_, swap) in swaps.into_iter().take(surplus) {
         // One that is in use elsewhere goes on with the files that it has open.
         let _ = std::fs::remove_dir_all(swap);
+    }
+}
+
+fn with_embedder(swap: TantivySwap, embedder: Option<&Arc<dyn Embedder>>) -> TantivySwap {
+    match embedder {
+        Some(embedder) => swap.with_embedder(Arc::clone(embedder)),
+        None => swap,
     }
 }
 

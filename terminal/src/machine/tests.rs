@@ -79,6 +79,7 @@ impl Rig {
             rules: Vec::new(),
             core: None,
             swap: None,
+            embedder: None,
             eviction: None,
             interactive: true,
             now_ms: 0,

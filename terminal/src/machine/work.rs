@@ -79,6 +79,7 @@ impl Workers {
         to: &Sender<Msg>,
         notices: &Sender<Notice>,
         swap: &SwapSpace,
+        embeds_at_once: bool,
     ) -> Self {
         let spawn = |jobs: &Receiver<Job>| {
             let jobs = jobs.clone();
@@ -88,6 +89,7 @@ impl Workers {
                 to: to.clone(),
                 notices: notices.clone(),
                 swap: swap.clone(),
+                embeds_at_once,
             };
             std::thread::spawn(move || {
                 for job in jobs {
@@ -126,6 +128,8 @@ struct Worker {
     to: Sender<Msg>,
     notices: Sender<Notice>,
     swap: SwapSpace,
+    /// Whether there is no idle time in which what left the window could be embedded.
+    embeds_at_once: bool,
 }
 
 impl Worker {
@@ -158,7 +162,7 @@ impl Worker {
                 return;
             }
             Job::Swap { pages } => {
-                let kept = catch_unwind(AssertUnwindSafe(|| self.swap.keep(&pages)));
+                let kept = catch_unwind(AssertUnwindSafe(|| self.keep(&pages)));
                 let kept = kept.unwrap_or_else(|_| Err("by a mistake in the program".into()));
                 if let Err(reason) = kept {
                     let message = format!("what left the window will not be found by searching: {reason}");
@@ -181,6 +185,14 @@ impl Worker {
             self.engine.settle();
             drop(self.notices.send(Notice::Stopping(false)));
         }
+    }
+
+    fn keep(&self, pages: &[Swapped]) -> Result<(), String> {
+        self.swap.keep(pages)?;
+        if self.embeds_at_once {
+            self.swap.embed(usize::MAX, &CancelFlag::new()).map_err(|error| error.to_string())?;
+        }
+        Ok(())
     }
 
     fn decode(&self, request: &DecodeRequest, show: bool, cancel: &CancelFlag) -> Outcome<Decoded> {

@@ -248,11 +248,13 @@ impl Swap for RamSwap {
     }
 
     fn find(&self, query: &str, at_most: usize) -> Result<Vec<SwapHit>, DiskError> {
+        let same = |one: &Hit, other: &Hit| one.range == other.range;
         let mut hits = Vec::new();
         for rare in self.disk.rarest(query, RARE_WORDS) {
-            add_new(&mut hits, self.disk.search_terms(vec![rare], &[], at_most / (RARE_WORDS + 1))?, at_most);
+            let rare = self.disk.search_terms(vec![rare], &[], at_most / (RARE_WORDS + 1))?;
+            add_new(&mut hits, rare, at_most, same);
         }
-        add_new(&mut hits, self.disk.search(query, &[], at_most)?, at_most);
+        add_new(&mut hits, self.disk.search(query, &[], at_most)?, at_most, same);
         Ok(hits.into_iter().filter_map(as_swapped).collect())
     }
 

@@ -6,13 +6,14 @@ mod dialogue;
 mod nested;
 mod quiet;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use lucid_journal::RamJournal;
 use lucid_kernel::abi::{Effect, Event, TurnOptions, TurnReport};
 use lucid_kernel::journal;
 use lucid_kernel::memory::evict::Eviction;
-use lucid_kernel::port::{CancelFlag, Disk, Engine, Journal};
+use lucid_kernel::port::{CancelFlag, Disk, Embedder, Engine, Journal};
 
 pub use cost::run as cost;
 pub use dialogue::run as dialogue;
@@ -52,6 +53,18 @@ impl Bench {
         eviction: Option<Eviction>,
         cancel: &CancelFlag,
     ) -> Result<Self, Failure> {
+        Self::with_swap(engine, disk, eviction, None, None, cancel)
+    }
+
+    /// With a folder for what leaves the window, and what finds it by its meaning.
+    fn with_swap(
+        engine: &Arc<dyn Engine>,
+        disk: Option<Arc<dyn Disk>>,
+        eviction: Option<Eviction>,
+        swap: Option<PathBuf>,
+        embedder: Option<Arc<dyn Embedder>>,
+        cancel: &CancelFlag,
+    ) -> Result<Self, Failure> {
         let journal = Arc::new(RamJournal::new());
         let loaded = Loaded { engine: Arc::clone(engine), tools: Arc::new(NoTools) };
         let machine = Machine::start(Setup {
@@ -64,7 +77,8 @@ impl Bench {
             tools: false,
             rules: Vec::new(),
             core: None,
-            swap: None,
+            swap,
+            embedder,
             eviction,
             interactive: false,
             now_ms: 0,

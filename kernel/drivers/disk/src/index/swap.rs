@@ -3,16 +3,17 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use lucid_kernel::abi::PageId;
-use lucid_kernel::port::{DiskError, Hit, Swap, SwapHit};
+use lucid_kernel::port::{CancelFlag, DiskError, Embedder, Hit, Swap, SwapHit};
 use tantivy::schema::Term;
 use tantivy::{Index, IndexReader, IndexWriter, ReloadPolicy, TantivyError};
 
-use super::fuse::Candidate;
+use super::fuse::{Candidate, add_near};
 use super::gate::Gate;
 use super::reader::{Totals, by_words, load, open_index};
+use super::vectors::{self, Vectors};
 use super::writer::create_index;
 use super::{HITS_MAX, META_FILE, fault, schema};
 use crate::cut::{self, Kind};
@@ -32,6 +33,9 @@ pub struct TantivySwap {
     folder: PathBuf,
     limits: Limits,
     inner: Mutex<Inner>,
+    /// By which pieces are found by their meaning.
+    vectors: Option<Vectors>,
+    embedder: Option<Arc<dyn Embedder>>,
 }
 
 struct Inner {
@@ -82,7 +86,20 @@ impl TantivySwap {
         let reader: IndexReader =
             index.reader_builder().reload_policy(ReloadPolicy::Manual).try_into().map_err(reading)?;
         let inner = Mutex::new(Inner { index, reader, pages, words: Words::default() });
-        Ok(Self { folder: folder.to_path_buf(), limits, inner })
+        Ok(Self { folder: folder.to_path_buf(), limits, inner, vectors: None, embedder: None })
+    }
+
+    /// Lets pieces be found by their meaning too: those that [`Swap::embed`] has seen to.
+    #[must_use]
+    pub fn with_embedder(self, embedder: Arc<dyn Embedder>) -> Self {
+        let vectors = Vectors::new(&self.folder, Arc::clone(&embedder));
+        Self { vectors: Some(vectors), embedder: Some(embedder), ..self }
+    }
+
+    /// A query's vector; none when it cannot be made: words alone find pages too.
+    fn meaning_of(&self, query: &str) -> Option<Vec<f32>> {
+        let embedder = self.embedder.as_ref()?;
+        vectors::embed(embedder.as_ref(), &[query]).ok()?.into_iter().next()
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -90,13 +107,17 @@ impl TantivySwap {
     }
 }
 
-/// Adds hits that are not there yet.
-pub(crate) fn add_new(hits: &mut Vec<Hit>, more: Vec<Hit>, at_most: usize) {
-    for hit in more {
-        if hits.len() < at_most && !hits.iter().any(|other| other.range == hit.range) {
-            hits.push(hit);
+/// Adds what is not there yet.
+pub(crate) fn add_new<T>(found: &mut Vec<T>, more: Vec<T>, at_most: usize, same: impl Fn(&T, &T) -> bool) {
+    for one in more {
+        if found.len() < at_most && !found.iter().any(|other| same(other, &one)) {
+            found.push(one);
         }
     }
+}
+
+fn same_page(one: &Candidate, other: &Candidate) -> bool {
+    one.page == other.page
 }
 
 /// A page cut into pieces that are found one by one; each says which characters of it it holds.
@@ -142,7 +163,7 @@ impl Swap for TantivySwap {
         let mut inner = self.lock();
         let at_most = at_most.min(HITS_MAX);
         let terms = query_terms(query, &mut inner.words);
-        if terms.is_empty() || at_most == 0 {
+        if at_most == 0 {
             return Ok(Vec::new());
         }
         let terms: Vec<Term> =
@@ -152,23 +173,32 @@ impl Swap for TantivySwap {
         let totals =
             Totals::of(&[&searcher], &terms).map_err(|error| fault::reading(&self.folder, &error))?;
         let terms = totals.rarest(terms, self.limits.query_terms_max);
-        if terms.is_empty() {
-            return Ok(Vec::new());
-        }
-        let search = |terms: &[(Term, u64)], at_most| -> Result<Vec<Hit>, DiskError> {
-            let found = by_words(&self.folder, &searcher, terms, &totals, at_most)?;
-            let load = |found: Candidate| load(&self.folder, "", &searcher, found.words, found.page);
-            found.into_iter().map(load).collect()
-        };
-        let mut hits = Vec::new();
+        let by_words =
+            |terms: &[(Term, u64)], at_most| by_words(&self.folder, &searcher, terms, &totals, at_most);
+        let mut found = Vec::new();
         // Many turns have the form of a question, and few speak of whom it asks about: each of the
         // rarest words has its say.
         for rare in terms.chunks(1).take(RARE_WORDS) {
-            add_new(&mut hits, search(rare, at_most / (RARE_WORDS + 1))?, at_most);
+            add_new(&mut found, by_words(rare, at_most / (RARE_WORDS + 1))?, at_most, same_page);
         }
-        add_new(&mut hits, search(&terms, at_most)?, at_most);
+        add_new(&mut found, by_words(&terms, at_most)?, at_most, same_page);
+        if let Some((vectors, vector)) = self.vectors.as_ref().zip(self.meaning_of(query)) {
+            let view = vectors.view(&searcher)?;
+            add_near(&mut found, &searcher, &view, &vector, at_most);
+        }
         let damaged = || fault::damaged(&self.folder, "a kept page has no address");
-        hits.into_iter().map(|hit| as_swapped(hit).ok_or_else(damaged)).collect()
+        let swapped = |one: Candidate| {
+            let hit = load(&self.folder, "", &searcher, one.words, one.page)?;
+            let hit = as_swapped(hit).ok_or_else(damaged)?;
+            Ok(SwapHit { nearness: one.cosine.unwrap_or(0.0), ..hit })
+        };
+        found.into_iter().map(swapped).collect()
+    }
+
+    fn embed(&self, at_most: usize, cancel: &CancelFlag) -> Result<u64, DiskError> {
+        let Some(vectors) = &self.vectors else { return Ok(0) };
+        let searcher = self.lock().reader.searcher();
+        vectors.update(&searcher, at_most, cancel)
     }
 
     fn pages(&self) -> u64 {
@@ -181,7 +211,7 @@ pub(crate) fn as_swapped(hit: Hit) -> Option<SwapHit> {
     let page = hit.range.path.rsplit('/').next()?.parse().ok()?;
     let (from, to) = hit.range.lines;
     let chars = (u64::from(from), u64::from(to));
-    Some(SwapHit { page, chars, heading: hit.heading, text: hit.text, score: hit.score })
+    Some(SwapHit { page, chars, heading: hit.heading, text: hit.text, score: hit.score, nearness: 0.0 })
 }
 
 #[cfg(test)]

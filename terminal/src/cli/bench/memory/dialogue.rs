@@ -1,5 +1,5 @@
 //! Facts of long ago: a dialogue of 200 turns, half of which state a fact, asked for at its end in
-//! other words. Counted is whether the page that states it is in the window when it is asked for.
+//! other words, and some without any word of theirs. Counted is whether the page that states it is in the window when it is asked for.
 
 use std::sync::Arc;
 
@@ -10,9 +10,10 @@ use serde_json::{Value, json};
 
 use super::quiet::Quiet;
 use super::{Bench, load};
-use crate::cli::{ModelArgs, session};
+use crate::cli::{ModelArgs, model, session};
 use crate::exit::Failure;
 use crate::home::Home;
+use crate::settings::Settings;
 
 /// Facts, each told in a turn of its own and followed by a turn about nothing.
 const FACTS: usize = 100;
@@ -58,6 +59,30 @@ const FILLERS: [&str; 8] = [
     "Why do cats purr, according to what is known today?",
 ];
 
+/// Facts that are asked for without any word of theirs.
+const INDIRECT: [(&str, &str); 20] = [
+    ("My physician told me to stay away from milk and butter.", "Is cheese okay in my diet?"),
+    ("Our cellar was flooded twice in the past year.", "Which part of the building had water damage?"),
+    ("I am terrified of heights and never climb anything tall.", "Should we book the tower tour for me?"),
+    ("The dentist will pull my wisdom tooth on the ninth.", "When do I have oral surgery?"),
+    ("My sister gave birth to twins in August.", "How many new babies are there in the family?"),
+    ("We sold the old piano because nobody played it.", "What musical instrument did we get rid of?"),
+    ("The boiler broke down and the flat is freezing.", "Why is there no heating at home?"),
+    ("I quit my job at the bank to open a bakery.", "What kind of business am I starting?"),
+    ("Our cat has to swallow a pill every evening.", "What medicine does the pet take, and how often?"),
+    ("The landlord wants four hundred more a month from May.", "How much does the rent go up?"),
+    ("I left my passport in the glove compartment.", "Where is my travel document?"),
+    ("Grandfather fought fires for thirty years.", "What was my grandparent's profession?"),
+    ("The train to the coast leaves from platform six.", "At which track do we depart for the sea?"),
+    ("My bicycle was stolen outside the library.", "What did a thief take from me?"),
+    ("We decided to spend our honeymoon in Iceland.", "Where do the newlyweds go on holiday?"),
+    ("The password hint is the street I grew up in.", "What reminds me of my login?"),
+    ("Uncle lost his driving licence for speeding.", "Who is not allowed to drive a car any more?"),
+    ("I promised to water the plants on the balcony.", "Which chore concerning flowers did I agree to do?"),
+    ("My laptop's screen cracked when it fell down the stairs.", "What happened to my computer's display?"),
+    ("She teaches mathematics at the evening college.", "Which subject does she give lessons in?"),
+];
+
 struct Fact {
     told: String,
     asked: String,
@@ -79,7 +104,8 @@ fn facts(seed: u64) -> Vec<Fact> {
     all
 }
 
-/// Tells the facts, then asks for each, with every eviction policy.
+/// Tells the facts, then asks for each, with every eviction policy, by words alone and by meaning
+/// too where the model for it was fetched.
 ///
 /// # Errors
 /// When the model cannot be loaded or a turn fails.
@@ -87,33 +113,56 @@ pub fn run(home: &Home, wanted: &ModelArgs) -> Result<Value, Failure> {
     let cancel = session::on_ctrl_c();
     let wanted = ModelArgs { window: wanted.window.or(Some(2048)), ..wanted.clone() };
     let real = load(home, &wanted, &cancel)?;
+    let settings = Settings::load(home)?;
+    let embedder = model::embedder(home, &settings, &model::pool(&settings))?;
     let mut runs = Vec::new();
-    for eviction in Eviction::ALL {
+    let ways = std::iter::once(None).chain(embedder.map(Some));
+    for (embedder, eviction) in ways.flat_map(|way| Eviction::ALL.map(|eviction| (way.clone(), eviction))) {
         let engine: Arc<dyn Engine> = Arc::new(Quiet::new(Arc::clone(&real), real.info().closes_gaps));
-        let bench = Bench::start(&engine, None, Some(eviction), &cancel)?;
+        let swap =
+            tempfile::tempdir().map_err(|error| Failure::task(format!("no folder to work in: {error}")))?;
+        let by_meaning = embedder.is_some();
+        let dir = Some(swap.path().to_path_buf());
+        let bench = Bench::with_swap(&engine, None, Some(eviction), dir, embedder, &cancel)?;
         let facts = facts(1);
         let mut prefilled = 0;
+        let mut indirect = INDIRECT.iter();
         for (number, fact) in facts.iter().enumerate() {
-            for text in [fact.told.as_str(), FILLERS[number % FILLERS.len()]] {
+            let filler = FILLERS[number % FILLERS.len()];
+            let is_next = number % (FACTS / INDIRECT.len()) == 0;
+            let second = if is_next { indirect.next().map_or(filler, |(told, _)| *told) } else { filler };
+            for text in [fact.told.as_str(), second] {
                 let report = bench.turn(text, TurnOptions::default(), &cancel)?;
                 prefilled += report.usage.prefilled;
             }
         }
-        let mut missed = Vec::new();
-        for fact in &facts {
-            let report = bench.turn(&fact.asked, TurnOptions::default(), &cancel)?;
+        let mut missed = |told: &str, asked: &str| -> Result<bool, Failure> {
+            let report = bench.turn(asked, TurnOptions::default(), &cancel)?;
             prefilled += report.usage.prefilled;
-            if !bench.last_prompt()?.contains(&fact.told) {
-                missed.push(fact.asked.clone());
+            Ok(!bench.last_prompt()?.contains(told))
+        };
+        let (mut direct, mut indirect) = (Vec::new(), Vec::new());
+        for fact in &facts {
+            if missed(&fact.told, &fact.asked)? {
+                direct.push(fact.asked.as_str());
+            }
+        }
+        for (told, asked) in INDIRECT {
+            if missed(told, asked)? {
+                indirect.push(asked);
             }
         }
         bench.machine.stop();
         runs.push(json!({
             "eviction": eviction.policy().name(),
-            "asked": facts.len(),
-            "resident": facts.len() - missed.len(),
-            "missed": missed.iter().take(10).collect::<Vec<_>>(),
-            "prefilled_per_turn": f64::from(prefilled) / (3 * FACTS) as f64,
+            "found_by": if by_meaning { "words and meaning" } else { "words" },
+            "asked": FACTS,
+            "resident": FACTS - direct.len(),
+            "missed": direct.iter().take(10).collect::<Vec<_>>(),
+            "asked_without_their_words": INDIRECT.len(),
+            "resident_of_these": INDIRECT.len() - indirect.len(),
+            "missed_of_these": indirect,
+            "prefilled_per_turn": f64::from(prefilled) / (3 * FACTS + INDIRECT.len()) as f64,
         }));
     }
     let info = real.info();
@@ -122,7 +171,6 @@ pub fn run(home: &Home, wanted: &ModelArgs) -> Result<Value, Failure> {
         "tokens_of": info.model,
         "window": info.n_ctx,
         "turns": 2 * FACTS,
-        "retrieval": "words",
         "runs": runs,
     }))
 }
