@@ -471,3 +471,61 @@ fn a_model_that_cannot_be_loaded_gives_back_what_was_said() {
     assert!(rig.heard.iter().any(|notice| matches!(notice, Notice::Dead { code: crate::exit::CONFIG, .. })));
     rig.machine.stop();
 }
+
+#[test]
+fn pages_are_prepared_while_nobody_waits_and_not_during_a_turn() {
+    use lucid_kernel::port::{DiskError, Hit, Mount, MountOptions, MountProgress, MountReport};
+
+    /// One mounted folder with pages to prepare.
+    struct Unprepared(AtomicU32);
+    impl Disk for Unprepared {
+        fn mount(
+            &self,
+            path: &str,
+            _: &MountOptions,
+            _: &CancelFlag,
+            _: &mut dyn FnMut(&MountProgress),
+        ) -> Result<MountReport, DiskError> {
+            self.unmount(path).map(|()| MountReport::default())
+        }
+        fn unmount(&self, path: &str) -> Result<(), DiskError> {
+            Err(DiskError::NotMounted { path: path.into() })
+        }
+        fn mounts(&self) -> Result<Vec<Mount>, DiskError> {
+            let options = MountOptions::default();
+            Ok(vec![Mount { root: "/a".into(), options, files: 1, pages: 50, complete: true }])
+        }
+        fn search(&self, _: &str, _: &[String], _: usize) -> Result<Vec<Hit>, DiskError> {
+            Ok(Vec::new())
+        }
+        fn embed(&self, _: &str, at_most: usize, _: &CancelFlag) -> Result<u64, DiskError> {
+            let left = self.0.load(Ordering::SeqCst).saturating_sub(at_most as u32);
+            self.0.store(left, Ordering::SeqCst);
+            Ok(left.into())
+        }
+    }
+    let disk = Arc::new(Unprepared(AtomicU32::new(50)));
+    let slow = Pace { decode_per_token: Duration::from_millis(20), ..Pace::default() };
+    let engine = plain(&["One two three four five six."]).pace(slow);
+    let mut rig = Rig::start(engine, Calc::two(), |setup| {
+        setup.disk = Some(Arc::clone(&disk) as Arc<dyn Disk>);
+        setup.has_files = true;
+    });
+    rig.ready();
+    let wait = |left: u32| {
+        let until = Instant::now() + PATIENCE;
+        while disk.0.load(Ordering::SeqCst) > left {
+            assert!(Instant::now() < until, "{} are left", disk.0.load(Ordering::SeqCst));
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    };
+    wait(0);
+    rig.say("Good morning!");
+    rig.until("the first words", |notice| matches!(notice, Notice::Delta { .. }).then_some(()));
+    disk.0.store(50, Ordering::SeqCst);
+    rig.until("more words", |notice| matches!(notice, Notice::Delta { .. }).then_some(()));
+    assert_eq!(disk.0.load(Ordering::SeqCst), 50);
+    rig.ended();
+    wait(0);
+    rig.machine.stop();
+}

@@ -5,8 +5,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use lucid_disk::{Limits, TantivyDisk};
-use lucid_kernel::port::{CancelFlag, Disk, DiskError, Embedder, EngineError, MountOptions};
+use lucid_disk::{Limits, TantivyDisk, TantivySwap};
+use lucid_kernel::abi::PageId;
+use lucid_kernel::port::{CancelFlag, Disk, DiskError, Embedder, EngineError, MountOptions, Swap};
 
 /// One number for each topic, and one for all else.
 const TOPICS: [&[&str]; 3] = [&["car", "automobile"], &["physician", "doctor"], &["rent", "lease"]];
@@ -180,4 +181,27 @@ fn what_fails_is_told_and_words_go_on() {
     // Which of them come to be embedded together is not said.
     assert!((1..=2).contains(&disk.embed(&home.root(), usize::MAX, &cancel).unwrap()));
     assert!(matches!(disk.embed("/nowhere", 1, &CancelFlag::new()), Err(DiskError::NotMounted { .. })));
+}
+
+#[test]
+fn what_was_said_is_found_by_its_meaning_once_it_was_seen_to() {
+    let folder = tempfile::tempdir().unwrap();
+    let topics = Topics::new("topics");
+    let open = || {
+        let swap = TantivySwap::open(folder.path(), Limits::default()).unwrap();
+        swap.with_embedder(Arc::clone(&topics) as Arc<dyn Embedder>)
+    };
+    let swap = open();
+    swap.keep(&[(PageId(4), "", "The physician comes at ten."), (PageId(5), "", "My automobile is blue.")])
+        .unwrap();
+    assert_eq!(swap.find("which doctor wrote", 10).unwrap(), []);
+    assert_eq!(swap.embed(1, &CancelFlag::new()).unwrap(), 1);
+    assert_eq!(swap.embed(8, &CancelFlag::new()).unwrap(), 0);
+    let swap = open();
+    let found = swap.find("which doctor wrote", 10).unwrap();
+    assert_eq!((found.len(), found[0].page), (1, PageId(4)));
+    assert!(found[0].nearness > 0.9, "{found:?}");
+    // What is found by its words is told how near it is too.
+    let found = swap.find("the automobile of the doctor", 10).unwrap();
+    assert!(found.len() == 2 && found.iter().all(|hit| hit.nearness > 0.5), "{found:?}");
 }
