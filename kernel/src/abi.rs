@@ -554,6 +554,14 @@ pub enum Event {
         /// What, with the next address of the process.
         page: SourcePage,
     },
+    /// What was said earlier and left the window, in a line each. It takes the place of the digest
+    /// before it. Only between turns.
+    Digested {
+        /// Whose.
+        pid: Pid,
+        /// The lines, with the next address of the process.
+        page: SourcePage,
+    },
     /// The user wants something not to be known in every turn any more. Only between turns.
     Forget {
         /// Whose.

@@ -16,7 +16,9 @@ pub fn text_of(event: &Event, page: PageId) -> Option<Arc<str>> {
     match event {
         Event::Spawn { system, core, .. } => among(core).or_else(|| Some(Arc::clone(&system.text))),
         Event::Input { content, attached, .. } => among(attached).or_else(|| Some(Arc::clone(&content.text))),
-        Event::Remember { page: source, .. } => Some(Arc::clone(&source.text)),
+        Event::Remember { page: source, .. } | Event::Digested { page: source, .. } => {
+            Some(Arc::clone(&source.text))
+        }
         Event::PagedIn { outcome: Outcome::Done(pages), .. } => among(pages),
         Event::Decoded { outcome: Outcome::Done(decoded), .. } => Some(Arc::clone(&decoded.text)),
         Event::Returned { outcome: Outcome::Done(returned), .. } => Some(match returned.chars {

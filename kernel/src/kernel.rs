@@ -21,6 +21,9 @@ pub const MAX_TOOLS: usize = 256;
 /// The smallest window that instructions, a question and an answer fit into.
 pub const MIN_WINDOW_TOKENS: TokenCount = 256;
 
+/// A digest may have one part in so many of the budget.
+const DIGEST_PART: TokenCount = 12;
+
 /// The validated settings of a session. They are part of the first event, so a replay
 /// needs nothing else.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -80,6 +83,11 @@ impl Config {
     pub fn low_tokens(&self) -> TokenCount {
         let low = u64::from(self.budget_tokens()) * u64::from(self.low_watermark_percent.min(100)) / 100;
         TokenCount::try_from(low).unwrap_or(TokenCount::MAX)
+    }
+
+    /// What a digest may have.
+    pub const fn digest_tokens(&self) -> TokenCount {
+        self.budget_tokens() / DIGEST_PART
     }
 
     fn validate(&self) -> Result<(), KernelError> {
@@ -207,6 +215,7 @@ impl Kernel {
             }
             Event::Evict { pid, page } => find(&mut self.processes, pid)?.evict(page, &mut step)?,
             Event::Remember { pid, page } => find(&mut self.processes, pid)?.remember(page, &mut step)?,
+            Event::Digested { pid, page } => find(&mut self.processes, pid)?.digested(page, &mut step)?,
             Event::Forget { pid, page } => find(&mut self.processes, pid)?.forget(page, &mut step)?,
             Event::Cancel { pid } => find(&mut self.processes, pid)?.cancel(&mut step),
             Event::Restarted => {

@@ -77,6 +77,11 @@ pub fn core_page(id: PageId, fact: &str) -> String {
     format!("[{id}] Remember: {fact}\n")
 }
 
+/// What was said earlier and left the window, as it stands in the window: a line for each page.
+pub fn digest_page(id: PageId, lines: &str) -> String {
+    format!("[{id}] (said earlier, in short)\n{}\n\n", lines.trim_end())
+}
+
 /// A page that comes back, as it stands in the window: all of it, or so many characters of it from
 /// `from` on. `asked` is the question that it answered, if it was found by that.
 pub fn recalled_page(id: PageId, provenance: &Provenance, from: u64, asked: &str, text: &str) -> String {

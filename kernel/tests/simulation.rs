@@ -193,11 +193,15 @@ impl Simulation {
     fn meddle(&mut self) {
         let pid = self.pid();
         let page = PageId(1 + self.random.below(60));
-        let event = match self.random.below(5) {
+        let event = match self.random.below(6) {
             0 => Event::Pin { pid, page, pinned: true },
             1 => Event::Pin { pid, page, pinned: false },
             2 => Event::Evict { pid, page },
             3 => Event::Forget { pid, page },
+            4 => {
+                let text = self.random.words(12);
+                Event::Digested { pid, page: note(self.kernel.next_page(pid).unwrap(), &text) }
+            }
             _ => {
                 let text = self.random.words(8);
                 Event::Remember { pid, page: note(self.kernel.next_page(pid).unwrap(), &text) }

@@ -4,6 +4,7 @@
 pub mod api;
 mod background;
 mod core;
+mod digest;
 mod excerpt;
 pub mod follow;
 mod fresh;
@@ -58,7 +59,12 @@ pub struct Loaded {
     pub engine: Arc<dyn Engine>,
     /// The tools.
     pub tools: Arc<dyn Tools>,
+    /// Loads the model that puts what left the window into lines, if one is named for it.
+    pub writer: Option<LoadWriter>,
 }
+
+/// Loads a model.
+pub type LoadWriter = Box<dyn FnOnce() -> Result<Arc<dyn Engine>, Failure> + Send>;
 
 /// Loads, telling how far it is, and stops when the flag is set.
 pub type Loader =

@@ -37,6 +37,10 @@ pub struct Settings {
     /// The model by which pages are found by their meaning, beside their words: a name, `auto` for
     /// the usual one where it has been fetched, or `off`.
     pub embedder: String,
+    /// The engine, one of `engines` on this machine, that shortens what was said and left the window;
+    /// without one, it is shortened by its own words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub digests: Option<String>,
     /// The most memory that all loaded models take together, in MiB.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub loaded_max_mib: Option<u64>,
@@ -64,6 +68,7 @@ impl Default for Settings {
             threads: None,
             draft: None,
             embedder: AUTO.into(),
+            digests: None,
             loaded_max_mib: None,
             unload_minutes: None,
             declined_mounts: Vec::new(),
@@ -109,6 +114,15 @@ impl Settings {
                 return Err((table, "", reason));
             }
             engine.check().map_err(|mistake| (table, mistake.key, mistake.reason))?;
+        }
+        if let Some(name) = &self.digests {
+            let wrong = |reason| (String::new(), "digests", reason);
+            let engine = self.find_engine(name).map_err(wrong)?;
+            if engine.is_remote() {
+                return Err(wrong(format!(
+                    "{name} is on a server; name an engine on this machine, so that what was said stays here"
+                )));
+            }
         }
         self.find_engine(&self.engine).map(drop).map_err(|reason| (String::new(), "engine", reason))
     }
@@ -200,6 +214,8 @@ mod tests {
             ("engine = \"bigg\"\n".to_owned() + big, 1, "big"),
             (big.replace("https://a.example", "a.example:1:2"), 2, "url"),
             (big.to_owned() + "key_env = \"A\"\nkey_file = \"b\"\n", 5, "two keys"),
+            ("model = \"auto\"\ndigests = \"quik\"\n".to_owned(), 2, "quik"),
+            ("digests = \"big\"\n".to_owned() + big, 1, "is on a server"),
             ("\n[engines.auto]\nmodel = \"m\"\n".to_owned(), 2, "cannot be named"),
             (big.replace("model = \"m\"", "modell = 3"), 3, "modell"),
         ] {

@@ -247,6 +247,8 @@ fn evictable(window: &ContextWindow, table: &PageTable, need: &Need<'_>, with_wa
         let is_current = page.place.turn == need.turn;
         let alone = page.goes_alone();
         let class = match (is_current, page.place.message) {
+            // It speaks of earlier turns, wherever it stands.
+            _ if page.kind == PageKind::Digest => Class::Earlier,
             (false, _) => Class::Earlier,
             (true, 0) => Class::Found,
             (true, _) => Class::Answered,

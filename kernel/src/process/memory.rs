@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Phase, Process, Step, Then, Why, core_page};
+use super::{NewPage, Phase, Process, Step, Then, Why, core_page};
 use crate::abi::{Call, Effect, PageId, Role, SourcePage, TokenCount};
 use crate::error::KernelError;
 use crate::kernel::Config;
@@ -122,6 +122,33 @@ impl Process {
             return Err(KernelError::TooLarge { what: "it".into(), tokens, room, window, remedy });
         }
         step.out.push(Effect::Remembered { pid: self.pid, page: id, text });
+        Ok(())
+    }
+
+    /// What left the window was put into a line each. That is shown where it is small and there is
+    /// room for it; nobody asked for it, so nobody is told where not.
+    pub(crate) fn digested(&mut self, source: SourcePage, step: &mut Step<'_>) -> Result<(), KernelError> {
+        if !self.is_idle() {
+            return Err(KernelError::ProcessBusy(self.pid));
+        }
+        if source.id != self.next_page() {
+            return Err(bad(source.id, &format!("is not the next address, which is {}", self.next_page())));
+        }
+        if source.content.count() > step.config.digest_tokens() || source.text.trim().is_empty() {
+            return Ok(());
+        }
+        let is_digest = |page: &&Page| page.kind == PageKind::Digest && !page.pinned;
+        let resident = self.window.slots().iter().filter_map(|slot| self.table.get(slot.page));
+        let gone: Vec<PageId> = resident.filter(is_digest).map(|page| page.id).collect();
+        self.window.remove(|slot| gone.contains(&slot.page));
+        self.evicted(&gone, step);
+        let content = Content::of(&source);
+        let SourcePage { id, provenance, label, .. } = source;
+        let (role, place) = (Role::User, self.next_input());
+        let page = NewPage { id, kind: PageKind::Digest, role, place, provenance, label };
+        let (page, content) = page.page(content, step.event);
+        self.new_page();
+        self.admit(page, content, step);
         Ok(())
     }
 

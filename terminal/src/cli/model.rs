@@ -16,7 +16,7 @@ use super::{ModelArgs, ModelCmd, out, session};
 use crate::engines::{self, EngineChoice, Load, NamedEngine, Pool, Terms};
 use crate::exit::{self, Failure};
 use crate::home::Home;
-use crate::machine::{Loaded, Loader, ToolOutput, Tools};
+use crate::machine::{LoadWriter, Loaded, Loader, ToolOutput, Tools};
 use crate::models::{
     self, AUTO, Bar, EMBEDDER, EmbedderFiles, ModelRef, Progress, PullError, Sources, State, Store,
     StoreError,
@@ -144,7 +144,23 @@ pub fn loader(home: &Home, settings: &Settings, model: ModelArgs, pool: Arc<Pool
     Box::new(move |on_progress, cancel| {
         let tools = open_tools(&home, on_progress)?;
         let engine = load_engine(&home, &settings, &model, &pool, on_progress, cancel)?;
-        Ok(Loaded { engine, tools })
+        let writer = settings.digests.is_some().then(|| writer(&home, &settings, &pool));
+        Ok(Loaded { engine, tools, writer })
+    })
+}
+
+/// The engine of the settings that shortens what was said. Nobody waits for it, so its model is not
+/// fetched.
+fn writer(home: &Home, settings: &Settings, pool: &Arc<Pool>) -> LoadWriter {
+    let (home, settings, pool) = (home.clone(), settings.clone(), Arc::clone(pool));
+    Box::new(move || {
+        let name = settings.digests.clone().unwrap_or_default();
+        let named = settings.find_engine(&name).map_err(Failure::usage)?;
+        let store = store(&home)?;
+        let (model, _) = resolve(&store, named.model.as_ref().unwrap_or(&settings.model))?;
+        store.path(&model).map_err(from_store)?;
+        let wanted = ModelArgs { engine: Some(name), ..ModelArgs::default() };
+        load_engine(&home, &settings, &wanted, &pool, &mut |_, _| {}, &CancelFlag::new())
     })
 }
 

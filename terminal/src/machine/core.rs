@@ -15,7 +15,8 @@ use lucid_kernel::port::{CancelFlag, DecodeRequest, Disk, Engine, MountOptions};
 use lucid_kernel::{Config, Kernel, prompt, syscall};
 
 use super::api::{Command, Notice};
-use super::background::Background;
+use super::background::{Background, Work};
+use super::digest::Digest;
 use super::pages::{self, Places, attached_page, encode};
 use super::swap::{self, SwapSpace};
 use super::work::{Job, Workers};
@@ -38,6 +39,8 @@ pub enum Msg {
     Loaded(Box<Result<Loaded, Failure>>),
     /// A mount or unmount is over: say what is mounted now.
     MountsChanged,
+    /// Lines of pages that left the window.
+    Digested(Vec<(PageId, String)>),
     /// These files are not as they were indexed, and whether they are gone.
     FilesChanged(Vec<(String, bool)>),
 }
@@ -121,6 +124,7 @@ struct Live {
     workers: Workers,
     background: Background,
     swap: SwapSpace,
+    digest: Digest,
     /// The first words of pages, of which the kernel knows no more once they left.
     previews: HashMap<PageId, String>,
     session: String,
@@ -226,6 +230,12 @@ impl Machine {
                 self.tell_mounts();
                 self.wake_background();
             }
+            Msg::Digested(lines) => {
+                if let Some(live) = &mut self.live {
+                    live.digest.add(lines);
+                }
+                self.show_digest();
+            }
             Msg::FilesChanged(files) => self.on_changed(&files),
         }
     }
@@ -237,6 +247,23 @@ impl Machine {
         }
     }
 
+    /// Puts lines of what left the window into it, between turns.
+    fn show_digest(&mut self) {
+        let Some(live) = &mut self.live else { return };
+        let Some(process) = live.kernel.processes().get(&live.pid).filter(|process| process.is_idle()) else {
+            return;
+        };
+        if !std::mem::take(&mut live.digest.fresh) {
+            return;
+        }
+        let room = live.kernel.config().map_or(0, Config::digest_tokens);
+        // Without it nothing is lost: the pages are found as before.
+        if let Ok(Some(page)) = live.digest.page(live.engine.as_ref(), process.next_page(), room) {
+            let pid = live.pid;
+            self.apply(Event::Digested { pid, page });
+        }
+    }
+
     fn take_waiting(&mut self) {
         for command in std::mem::take(&mut self.waiting) {
             self.command(command);
@@ -244,7 +271,7 @@ impl Machine {
     }
 
     fn boot(&mut self, loaded: Loaded) -> Result<(), Failure> {
-        let Loaded { engine, tools } = loaded;
+        let Loaded { engine, tools, writer } = loaded;
         let begun = match self.setup.session.clone() {
             Session::New(name) => self.begin(&name, &engine, &tools)?,
             Session::Continue(name) => self.resume(&name, &engine)?,
@@ -252,7 +279,13 @@ impl Machine {
         let Begun { kernel, swap, session, seq, pid } = begun;
         let at_once = !self.setup.interactive;
         let workers = Workers::start(&engine, &tools, &self.to_self, &self.notices, &swap, at_once);
-        let background = Background::start(self.setup.disk.clone(), swap.clone(), self.notices.clone());
+        let background = Background::start(Work {
+            disk: self.setup.disk.clone(),
+            swap: swap.clone(),
+            writer,
+            to: self.to_self.clone(),
+            notices: self.notices.clone(),
+        });
         let info = engine.info();
         let previews = HashMap::new();
         self.live = Some(Live {
@@ -261,6 +294,7 @@ impl Machine {
             workers,
             background,
             swap,
+            digest: Digest::default(),
             previews,
             session: session.clone(),
             seq,
@@ -439,6 +473,7 @@ impl Machine {
         if let Some(live) = self.live.as_ref().filter(|_| self.setup.interactive) {
             live.background.set_busy(live.kernel.processes().values().any(|process| !process.is_idle()));
         }
+        self.show_digest();
     }
 
     fn carry_out(&mut self, effect: Effect) -> Option<Event> {
@@ -477,7 +512,10 @@ impl Machine {
             }
             Effect::Cancel { id } => return self.cancel(id),
             Effect::Spawned { .. } => {}
-            Effect::Swap { pages, .. } => live.workers.send(Job::Swap { pages }),
+            Effect::Swap { pages, .. } => {
+                live.background.left(&pages);
+                live.workers.send(Job::Swap { pages });
+            }
             Effect::Remembered { page, text, .. } => {
                 let kept = self.setup.core.as_ref().map_or(Ok(()), |memory| memory.add(&text));
                 match kept {

@@ -83,7 +83,7 @@ impl Rig {
             eviction: None,
             interactive: true,
             now_ms: 0,
-            loader: Box::new(move |_, _| Ok(Loaded { engine, tools })),
+            loader: Box::new(move |_, _| Ok(Loaded { engine, tools, writer: None })),
         };
         change(&mut setup);
         Self { machine: Machine::start(setup), journal, heard: Vec::new() }

@@ -186,6 +186,7 @@ fn event() -> impl Strategy<Value = Event> {
         (pid(), address()).prop_map(|(pid, page)| Event::Evict { pid, page }),
         (pid(), address()).prop_map(|(pid, page)| Event::Forget { pid, page }),
         (pid(), page()).prop_map(|(pid, page)| Event::Remember { pid, page }),
+        (pid(), page()).prop_map(|(pid, page)| Event::Digested { pid, page }),
         (pid(), encoded(), vec(page(), 0..3), options())
             .prop_map(|(pid, content, attached, options)| Event::Input { pid, content, attached, options }),
         (id(), outcome(vec(page(), 0..3))).prop_map(|(id, outcome)| Event::PagedIn { id, outcome }),

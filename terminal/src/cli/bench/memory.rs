@@ -66,7 +66,7 @@ impl Bench {
         cancel: &CancelFlag,
     ) -> Result<Self, Failure> {
         let journal = Arc::new(RamJournal::new());
-        let loaded = Loaded { engine: Arc::clone(engine), tools: Arc::new(NoTools) };
+        let loaded = Loaded { engine: Arc::clone(engine), tools: Arc::new(NoTools), writer: None };
         let machine = Machine::start(Setup {
             session: Session::New(SESSION.into()),
             folder: String::new(),

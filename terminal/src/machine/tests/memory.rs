@@ -193,3 +193,39 @@ fn a_huge_result_is_paged_through_and_found() {
     assert_eq!(turn(&mut rig, "What is the secret of the ledger?").answer, "Marzipan.");
     rig.machine.stop();
 }
+
+#[test]
+fn what_left_the_window_is_told_in_a_line_each_until_newer_lines_take_its_place() {
+    let engine = replies("A fine name.", 40, Exchange::any("Done.")).window(2_500);
+    let mut rig = Rig::start(engine, Calc::two(), |_| {});
+    turn(&mut rig, "My zebra is called Anton.");
+    let digests = |rows: &[PageRow]| rows.iter().filter(|row| row.kind == "digest").count();
+    let digest = loop {
+        filler(&mut rig, 1);
+        // Lines are made while nobody waits.
+        let until = Instant::now() + Duration::from_millis(300);
+        while let Ok(notice) = rig.machine.notices.recv_deadline(until) {
+            rig.heard.push(notice);
+        }
+        let rows = resident(&mut rig);
+        if let Some(row) = rows.iter().find(|row| row.kind == "digest") {
+            assert_eq!(digests(&rows), 1);
+            break row.page;
+        }
+    };
+    rig.machine.commands.send(Command::ShowPage { page: digest }).unwrap();
+    let text = rig.until("the page", |notice| match notice {
+        Notice::Page(_, found) => found.as_ref().map(|found| found.1.text.to_string()),
+        _ => None,
+    });
+    let resident = resident(&mut rig);
+    for line in text.lines() {
+        let (address, said) = line.split_once(' ').unwrap();
+        assert!(!resident.iter().any(|row| row.page.to_string() == address), "{line} is in the window");
+        let is_known =
+            ["user: Tell me a joke of number", "you: It rained on day", "user: My zebra", "you: A fine"];
+        assert!(is_known.iter().any(|known| said.starts_with(known)), "{text}");
+    }
+    assert!(text.lines().count() >= 2, "{text}");
+    rig.machine.stop();
+}
