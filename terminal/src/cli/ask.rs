@@ -1,7 +1,6 @@
 //! `lucid ask`: one question, headless.
 
 use std::io::{IsTerminal, Read};
-use std::path::Path;
 use std::time::Instant;
 
 use lucid_kernel::abi::{Citation, EngineInfo, Provenance, Sampling, TurnEnd, TurnOptions, TurnReport};
@@ -12,8 +11,8 @@ use super::session::{Wanted, open};
 use super::{AskArgs, mount, out};
 use crate::exit::{self, Failure};
 use crate::home::Home;
-use crate::machine::Machine;
 use crate::machine::api::{Command, Notice, PageRow};
+use crate::machine::{Machine, shown_path};
 
 /// The most that is read from standard input, in bytes.
 const MAX_STDIN_BYTES: u64 = 64 * 1024 * 1024;
@@ -222,7 +221,7 @@ impl<'a> Asked<'a> {
     }
 
     fn shown(&self, citation: &Citation) -> String {
-        let path = crate::machine::shown_path(&citation.path, &self.folder);
+        let path = shown_path(&citation.path, &self.folder);
         format!("{path}:{}-{} [{}]", citation.lines.0, citation.lines.1, citation.page)
     }
 
@@ -278,7 +277,7 @@ impl<'a> Asked<'a> {
             let rows = self.memory.iter().map(|row| {
                 json!({
                     "page": row.page.to_string(), "kind": row.kind, "tokens": row.tokens,
-                    "resident": row.resident, "source": source(row, ""),
+                    "resident": row.resident, "source": source(&row.provenance, &row.preview, ""),
                 })
             });
             object["memory"] = rows.collect();
@@ -291,18 +290,23 @@ impl<'a> Asked<'a> {
 pub fn memory_line(row: &PageRow, folder: &str) -> String {
     let state = if row.resident { "" } else { " (evicted)" };
     let address = row.page.to_string();
-    format!("{address:>6}  {:<7}{:>6}  {}{state}", row.kind, row.tokens, source(row, folder))
+    format!(
+        "{address:>6}  {:<7}{:>6}  {}{state}",
+        row.kind,
+        row.tokens,
+        source(&row.provenance, &row.preview, folder)
+    )
 }
 
-fn source(row: &PageRow, folder: &str) -> String {
-    match &row.provenance {
-        Provenance::System => "lucid".into(),
-        Provenance::User => format!("you: {}", row.preview),
-        Provenance::Model => format!("model: {}", row.preview),
-        Provenance::Tool { tool } => format!("{tool}: {}", row.preview),
+/// Where a page came from, and the beginning of what was said.
+pub fn source(provenance: &Provenance, preview: &str, folder: &str) -> String {
+    match provenance {
+        Provenance::System => format!("lucid: {preview}"),
+        Provenance::User => format!("you: {preview}"),
+        Provenance::Model => format!("model: {preview}"),
+        Provenance::Tool { tool } => format!("{tool}: {preview}"),
         Provenance::File(range) => {
-            let path = crate::machine::shown_path(&range.path, folder);
-            format!("{}:{}-{}", Path::new(&path).display(), range.lines.0, range.lines.1)
+            format!("{}:{}-{}", shown_path(&range.path, folder), range.lines.0, range.lines.1)
         }
     }
 }

@@ -3,17 +3,18 @@
 
 use std::sync::Arc;
 
-use lucid_kernel::abi::{Effect, Event, PageId, Pid, Provenance};
+use lucid_kernel::abi::{Effect, Event, PageId, Pid};
 use lucid_kernel::port::Journal;
 use lucid_kernel::process::Process;
 use lucid_kernel::{Config, Kernel, journal};
 use serde_json::{Value, json};
 
+use super::ask::source;
 use super::{CoreArgs, MemArgs, PageArgs, out, session};
 use crate::exit::{self, Failure};
 use crate::home::Home;
+use crate::machine::preview;
 use crate::machine::remember::CoreMemory;
-use crate::machine::{preview, shown_path};
 
 /// Columns of the drawn window.
 const MAP_COLUMNS: usize = 64;
@@ -192,7 +193,7 @@ fn drawn(process: &Process, budget: u32) -> String {
         }
     }
     line.push_str(&".".repeat(MAP_COLUMNS - drawn));
-    format!("[{line}]  B boot, P pinned, f file, t turn, c call, r result")
+    format!("[{line}]  B boot, P pinned, f file, t turn, c call, r result, d digest")
 }
 
 fn rows(told: &Told, all: bool) -> Result<Vec<Value>, Failure> {
@@ -205,15 +206,7 @@ fn rows(told: &Told, all: bool) -> Result<Vec<Value>, Failure> {
         .chain(evicted)
         .map(|page| {
             let text = told.text(page.id)?;
-            let source = match &page.provenance {
-                Provenance::System => "lucid".to_owned(),
-                Provenance::User => format!("you: {}", preview(&text)),
-                Provenance::Model => format!("model: {}", preview(&text)),
-                Provenance::Tool { tool } => format!("{tool}: {}", preview(&text)),
-                Provenance::File(range) => {
-                    format!("{}:{}-{}", shown_path(&range.path, &folder), range.lines.0, range.lines.1)
-                }
-            };
+            let source = source(&page.provenance, &preview(&text), &folder);
             let state = match (window.holds(page.id), page.pinned) {
                 (true, true) => "pin",
                 (true, false) => "in",
