@@ -338,6 +338,18 @@ pub enum BenchCmd {
         #[arg(long, default_value_t = 20_000)]
         files: usize,
     },
+    /// From a question to the window: query, rank, load and place, beside tantivy's search alone
+    PageIn {
+        /// Whose tokens are counted
+        #[command(flatten)]
+        model: ModelArgs,
+        /// A folder of text files to take the pages from
+        #[arg(long, value_name = "DIR")]
+        corpus: PathBuf,
+        /// How many files
+        #[arg(long, default_value_t = 20_000)]
+        files: usize,
+    },
     /// The kernel's step
     Kernel {
         /// How many pages are in the table

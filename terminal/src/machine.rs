@@ -8,7 +8,7 @@ mod digest;
 mod excerpt;
 pub mod follow;
 mod fresh;
-mod pages;
+pub mod pages;
 pub mod remember;
 pub mod swap;
 #[cfg(test)]

@@ -3,6 +3,7 @@
 mod engine;
 mod kernel;
 mod memory;
+mod page_in;
 
 use serde_json::{Value, json};
 
@@ -36,6 +37,7 @@ pub fn run(home: &Home, command: &BenchCmd) -> Result<u8, Failure> {
         BenchCmd::NestedKv { model, orderings } => memory::nested(home, model, *orderings)?,
         BenchCmd::Dialogue { model } => memory::dialogue(home, model)?,
         BenchCmd::Cost { model, corpus } => memory::cost(home, model, corpus)?,
+        BenchCmd::PageIn { model, corpus, files } => page_in::run(home, model, corpus, *files)?,
         BenchCmd::Engine { model } => engine::run(home, model)?,
     };
     out::json(&value);

@@ -5,14 +5,15 @@ pub mod retrieval;
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use lucid_kernel::port::{CancelFlag, Disk, DiskError, MountOptions};
+use lucid_kernel::port::{CancelFlag, Disk, DiskError, MountOptions, MountReport};
 use serde_json::{Value, json};
 use tantivy::collector::TopDocs;
 use tantivy::query::{BooleanQuery, Occur, Query, TermQuery};
 use tantivy::schema::{Field, IndexRecordOption, STORED, Schema, TEXT};
-use tantivy::{Index, IndexWriter, ReloadPolicy, TantivyDocument, Term};
+use tantivy::{Index, IndexReader, IndexWriter, ReloadPolicy, TantivyDocument, Term};
 use walkdir::WalkDir;
 
 use crate::cut::{self, Kind};
@@ -44,55 +45,35 @@ const TOP: usize = 10;
 /// [`DiskError::Failed`] when the corpus has no text or `dir` cannot be written, and those of
 /// indexing.
 pub fn run(files: usize, dir: &Path, corpus: &Path) -> Result<Value, DiskError> {
-    let tree = dir.join("files");
-    let (ours_dir, raw_dir) = (dir.join("lucid"), dir.join("raw"));
-    for old in [&tree, &ours_dir, &raw_dir] {
-        if old.exists() {
-            fs::remove_dir_all(old).map_err(failed("removing", old))?;
-        }
-    }
-    let texts = copy_corpus(files, corpus, &tree)?;
-    let bytes: u64 = texts.iter().map(|(_, text)| text.len() as u64).sum();
-    let pages = pages_of(&texts);
-    let limits = Limits::default();
-
-    let disk = TantivyDisk::open(&ours_dir, limits.clone())?;
-    let root = tree.to_string_lossy().into_owned();
-    let (start, cpu) = (Instant::now(), Cpu::now());
-    let report = disk.mount(&root, &MountOptions::default(), &CancelFlag::new(), &mut |_| {})?;
-    let ours_s = start.elapsed().as_secs_f64();
-    let ours_cpu_s = cpu.elapsed_s();
-    let start = Instant::now();
-    let again = disk.mount(&root, &MountOptions::default(), &CancelFlag::new(), &mut |_| {})?;
-    let again_ms = start.elapsed().as_millis() as u64;
-    let (start, cpu) = (Instant::now(), Cpu::now());
-    let raw = Raw::build(&raw_dir, &pages, &limits).map_err(tantivy_failed(&raw_dir))?;
-    let raw_s = start.elapsed().as_secs_f64();
-    let raw_cpu_s = cpu.elapsed_s();
-
-    let queries = queries_from(&pages);
-    let (ours_us, raw_us) = time_queries(&disk, &raw, &queries)?;
-    let speed = |seconds: f64| round(bytes as f64 / 1e6 / seconds);
+    let built = Built::new(files, dir, corpus)?;
+    let again = {
+        let start = Instant::now();
+        let again = built.mount()?;
+        (start.elapsed().as_millis() as u64, again.read)
+    };
+    let (ours_us, raw_us) = time_queries(&built)?;
+    let (ours, raw) = (&built.ours_took, &built.raw_took);
+    let speed = |took: &Took| round(built.bytes as f64 / 1e6 / took.seconds);
     Ok(json!({
-        "files": report.files,
-        "pages": report.pages,
-        "raw_pages": pages.len(),
-        "bytes": bytes,
-        "threads": limits.threads(),
+        "files": built.report.files,
+        "pages": built.report.pages,
+        "raw_pages": built.raw_pages,
+        "bytes": built.bytes,
+        "threads": Limits::default().threads(),
         "index": {
-            "lucid_mb_per_s": speed(ours_s),
-            "raw_mb_per_s": speed(raw_s),
-            "ratio": round(raw_s / ours_s),
-            "lucid_cpu_s": ours_cpu_s,
-            "raw_cpu_s": raw_cpu_s,
-            "cpu_ratio": ours_cpu_s.zip(raw_cpu_s).map(|(ours, raw)| round(raw / ours)),
-            "unchanged_ms": again_ms,
-            "unchanged_read": again.read,
-            "lucid_bytes_on_disk": size_of(&ours_dir),
-            "raw_bytes_on_disk": size_of(&raw_dir),
+            "lucid_mb_per_s": speed(ours),
+            "raw_mb_per_s": speed(raw),
+            "ratio": round(raw.seconds / ours.seconds),
+            "lucid_cpu_s": ours.cpu_s,
+            "raw_cpu_s": raw.cpu_s,
+            "cpu_ratio": ours.cpu_s.zip(raw.cpu_s).map(|(ours, raw)| round(raw / ours)),
+            "unchanged_ms": again.0,
+            "unchanged_read": again.1,
+            "lucid_bytes_on_disk": size_of(&dir.join(OURS)),
+            "raw_bytes_on_disk": size_of(&dir.join(RAW)),
         },
         "search": {
-            "queries": queries.len(),
+            "queries": built.queries.len(),
             "top": TOP,
             "lucid_us": { "p50": ours_us.0, "p99": ours_us.1 },
             "raw_us": { "p50": raw_us.0, "p99": raw_us.1 },
@@ -100,6 +81,88 @@ pub fn run(files: usize, dir: &Path, corpus: &Path) -> Result<Value, DiskError> 
             "ratio_p99": round(ours_us.1 / raw_us.1),
         },
     }))
+}
+
+/// Where the files are, and both indexes of them, in the folder that is worked in.
+const TREE: &str = "files";
+const OURS: &str = "lucid";
+const RAW: &str = "raw";
+
+/// Files that both have indexed.
+pub struct Built {
+    /// Ours.
+    pub disk: Arc<TantivyDisk>,
+    raw: Raw,
+    root: String,
+    report: MountReport,
+    bytes: u64,
+    raw_pages: usize,
+    /// Words that stand in one page together.
+    queries: Vec<Vec<String>>,
+    ours_took: Took,
+    raw_took: Took,
+}
+
+/// What building an index took.
+struct Took {
+    seconds: f64,
+    cpu_s: Option<f64>,
+}
+
+impl Built {
+    /// Indexes `files` files from below `corpus` in a folder, see [`run`].
+    ///
+    /// # Errors
+    /// Those of [`run`].
+    pub fn new(files: usize, dir: &Path, corpus: &Path) -> Result<Self, DiskError> {
+        let tree = dir.join(TREE);
+        let (ours_dir, raw_dir) = (dir.join(OURS), dir.join(RAW));
+        for old in [&tree, &ours_dir, &raw_dir] {
+            if old.exists() {
+                fs::remove_dir_all(old).map_err(failed("removing", old))?;
+            }
+        }
+        let texts = copy_corpus(files, corpus, &tree)?;
+        let bytes = texts.iter().map(|(_, text)| text.len() as u64).sum();
+        let pages = pages_of(&texts);
+        let limits = Limits::default();
+        let disk = Arc::new(TantivyDisk::open(&ours_dir, limits.clone())?);
+        let root = tree.to_string_lossy().into_owned();
+        let (start, cpu) = (Instant::now(), Cpu::now());
+        let report = mount(&disk, &root)?;
+        let ours_took = Took { seconds: start.elapsed().as_secs_f64(), cpu_s: cpu.elapsed_s() };
+        let (start, cpu) = (Instant::now(), Cpu::now());
+        let raw = Raw::build(&raw_dir, &pages, &limits).map_err(tantivy_failed(&raw_dir))?;
+        let raw_took = Took { seconds: start.elapsed().as_secs_f64(), cpu_s: cpu.elapsed_s() };
+        let (raw_pages, queries) = (pages.len(), queries_from(&pages));
+        Ok(Self { disk, raw, root, report, bytes, raw_pages, queries, ours_took, raw_took })
+    }
+
+    fn mount(&self) -> Result<MountReport, DiskError> {
+        mount(&self.disk, &self.root)
+    }
+
+    /// How many pages ours has.
+    pub const fn pages(&self) -> u64 {
+        self.report.pages
+    }
+
+    /// Questions: words that stand in one page together.
+    pub fn queries(&self) -> &[Vec<String>] {
+        &self.queries
+    }
+
+    /// How long plain tantivy takes to find and load the best pages.
+    ///
+    /// # Errors
+    /// Those of tantivy.
+    pub fn time_raw(&self, words: &[String]) -> Result<Duration, DiskError> {
+        self.raw.time(words).map_err(tantivy_failed(Path::new(RAW)))
+    }
+}
+
+fn mount(disk: &TantivyDisk, root: &str) -> Result<MountReport, DiskError> {
+    disk.mount(root, &MountOptions::default(), &CancelFlag::new(), &mut |_| {})
 }
 
 /// The processor time of this process, where the system tells it: on a machine that is busy with
@@ -202,7 +265,7 @@ fn pages_of(texts: &[(String, String)]) -> Vec<(&str, &str)> {
 
 /// Plain tantivy.
 struct Raw {
-    index: Index,
+    reader: IndexReader,
     body: Field,
 }
 
@@ -224,7 +287,24 @@ impl Raw {
         }
         writer.commit()?;
         writer.wait_merging_threads()?;
-        Ok(Self { index, body })
+        let reader = index.reader_builder().reload_policy(ReloadPolicy::Manual).try_into()?;
+        Ok(Self { reader, body })
+    }
+
+    fn time(&self, words: &[String]) -> tantivy::Result<Duration> {
+        let start = Instant::now();
+        let searcher = self.reader.searcher();
+        let clauses = words.iter().map(|word| {
+            let term = Term::from_field_text(self.body, word);
+            let clause: Box<dyn Query> = Box::new(TermQuery::new(term, IndexRecordOption::WithFreqs));
+            (Occur::Should, clause)
+        });
+        let query = BooleanQuery::new(clauses.collect());
+        let top = TopDocs::with_limit(TOP).order_by_score();
+        for (_, address) in searcher.search(&query, &top)? {
+            searcher.doc::<TantivyDocument>(address)?;
+        }
+        Ok(start.elapsed())
     }
 }
 
@@ -250,35 +330,16 @@ fn queries_from(pages: &[(&str, &str)]) -> Vec<Vec<String>> {
 type Times = (f64, f64);
 
 /// Runs every query on both, one after the other; gives p50 and p99 of each in microseconds.
-fn time_queries(disk: &TantivyDisk, raw: &Raw, queries: &[Vec<String>]) -> Result<(Times, Times), DiskError> {
-    let dir = Path::new("");
-    let reader: tantivy::IndexReader = raw
-        .index
-        .reader_builder()
-        .reload_policy(ReloadPolicy::Manual)
-        .try_into()
-        .map_err(tantivy_failed(dir))?;
+fn time_queries(built: &Built) -> Result<(Times, Times), DiskError> {
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
     // The first round warms both up.
     for round in 0..2 {
-        for words in queries {
+        for words in &built.queries {
             let text = words.join(" ");
             let start = Instant::now();
-            disk.search(&text, &[], TOP)?;
+            built.disk.search(&text, &[], TOP)?;
             let ours_took = start.elapsed();
-            let start = Instant::now();
-            let searcher = reader.searcher();
-            let clauses = words.iter().map(|word| {
-                let term = Term::from_field_text(raw.body, word);
-                let clause: Box<dyn Query> = Box::new(TermQuery::new(term, IndexRecordOption::WithFreqs));
-                (Occur::Should, clause)
-            });
-            let query = BooleanQuery::new(clauses.collect());
-            let top = TopDocs::with_limit(TOP).order_by_score();
-            for (_, address) in searcher.search(&query, &top).map_err(tantivy_failed(dir))? {
-                searcher.doc::<TantivyDocument>(address).map_err(tantivy_failed(dir))?;
-            }
-            let theirs_took = start.elapsed();
+            let theirs_took = built.time_raw(words)?;
             if round > 0 {
                 ours.push(ours_took);
                 theirs.push(theirs_took);

@@ -10,6 +10,7 @@ mod load;
 mod small;
 mod snapshot;
 mod vocabulary;
+mod words;
 mod worker;
 
 pub use engine::{CacheStatus, LlamaCpp};

@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
-use llama_cpp_2::model::LlamaModel;
 use llama_cpp_2::model::params::LlamaModelParams;
+use llama_cpp_2::model::{LlamaModel, VocabType};
 use llama_cpp_2::token::LlamaToken;
 use llama_cpp_2::token_type::LlamaTokenAttr;
 use lucid_kernel::abi::Token;
@@ -14,6 +14,7 @@ use lucid_model::llguidance::toktrie::{TokEnv, TokRxInfo, TokTrie, TokenId, Toke
 use lucid_model::plain;
 
 use crate::load::backend;
+use crate::words::{SPLITTERS, Tokenizer, Words};
 
 /// The tokenizer of a loaded model.
 pub(crate) struct Vocabulary {
@@ -21,6 +22,7 @@ pub(crate) struct Vocabulary {
     /// Ids and texts of all special tokens, in the order of their ids.
     special: Vec<(Token, String)>,
     size: Token,
+    words: Option<Words>,
     /// Made while the weights are read, or when the first grammar comes: it looks at every token
     /// of the vocabulary.
     grammars: OnceLock<Result<ParserFactory, String>>,
@@ -55,7 +57,8 @@ impl Vocabulary {
             // Set once, here.
             let _ = (env.model.set(Arc::clone(&model)), grammars.set(Ok(factory)));
         }
-        Self { model, special, size, grammars }
+        let words = words_of(&model, size);
+        Self { model, special, size, words, grammars }
     }
 
     /// Whether there is such a token.
@@ -82,7 +85,10 @@ impl Vocabulary {
         if special {
             return Ok(encode(&self.model, text.as_bytes(), true));
         }
-        plain::tokenize(text, &self.special, &|text| Ok(encode(&self.model, text.as_bytes(), false)))
+        let model: &LlamaModel = &self.model;
+        plain::tokenize(text, &self.special, &|text| {
+            Ok(self.words.as_ref().map_or_else(|| model.encode(text), |words| words.encode(text, model)))
+        })
     }
 
     pub(crate) fn detokenize(&self, tokens: &[Token]) -> Result<String, EngineError> {
@@ -125,6 +131,27 @@ fn mark(model: &LlamaModel, token: Token) -> Option<String> {
     }
     let text = String::from_utf8_lossy(&piece(model, token)).into_owned();
     (is_control || !text.trim().is_empty()).then_some(text)
+}
+
+/// What keeps the tokens of words, where the model's tokenizer allows it.
+pub(crate) fn words_of(model: &LlamaModel, size: Token) -> Option<Words> {
+    let vocab = model.vocab();
+    let is_added = |token: &Token| vocab.attr(native(*token)).contains(LlamaTokenAttr::UserDefined);
+    let text = |token: Token| String::from_utf8_lossy(&piece(model, token)).into_owned();
+    let added = (0..size).filter(is_added).map(text);
+    let splitter = model.meta_val_str("tokenizer.ggml.pre").unwrap_or_default();
+    let splits_words = vocab.vocab_type() == VocabType::BPE && SPLITTERS.contains(&splitter.as_str());
+    Words::of(splits_words, added, model)
+}
+
+impl Tokenizer for LlamaModel {
+    fn encode(&self, text: &str) -> Vec<Token> {
+        encode(self, text.as_bytes(), false)
+    }
+
+    fn bytes(&self, token: Token) -> usize {
+        piece(self, token).len()
+    }
 }
 
 fn encode(model: &LlamaModel, text: &[u8], special: bool) -> Vec<Token> {

@@ -29,7 +29,7 @@ use crate::settings::Settings;
 const SESSION: &str = "bench";
 
 /// Loads the engine that is wanted.
-fn load(home: &Home, wanted: &ModelArgs, cancel: &CancelFlag) -> Result<Arc<dyn Engine>, Failure> {
+pub(super) fn load(home: &Home, wanted: &ModelArgs, cancel: &CancelFlag) -> Result<Arc<dyn Engine>, Failure> {
     let settings = Settings::load(home)?;
     let mut progress = session::LoadProgress::new();
     let mut show = |what: String, part| progress.show(&what, part);
