@@ -58,7 +58,7 @@ impl Config {
     pub fn new(engine: EngineInfo, chat: ChatTokens) -> Self {
         let reserve_tokens = (engine.n_ctx / 4).clamp(64, 1024);
         // Whoever computes all behind an evicted page again is better off with few, large evictions.
-        let low_watermark_percent = if engine.closes_gaps { 75 } else { 50 };
+        let low_watermark_percent = if engine.closes_gaps { 95 } else { 50 };
         Self {
             engine,
             chat,

@@ -64,11 +64,11 @@ pub trait EvictionPolicy {
 #[serde(rename_all = "snake_case")]
 pub enum Eviction {
     /// See [`Lru`].
-    #[default]
     Lru,
     /// See [`Clock`].
     Clock,
     /// See [`Cost`].
+    #[default]
     Cost,
 }
 

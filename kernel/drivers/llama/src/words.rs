@@ -98,7 +98,7 @@ impl Words {
         }
         let mut tokens = Vec::with_capacity(text.len() / 3);
         for piece in pieces(text) {
-            tokens.extend_from_slice(kept.get(piece).map_or_else(|| new.get(piece), |known| Some(known))?);
+            tokens.extend_from_slice(kept.get(piece).or_else(|| new.get(piece))?);
         }
         for (piece, tokens) in new.into_iter().filter(|(piece, _)| piece.len() <= PIECE_BYTES_MAX) {
             if kept.len() == PIECES_MAX {

@@ -4,6 +4,10 @@
 //! - a sliding window: everything is sent again, and the oldest messages fall off when it is full;
 //! - compaction: when 80 % of the window are full, the model reads it all and writes a summary, from
 //!   which the session goes on.
+//!
+//! Both are counted as kindly as can be, with an engine that keeps the prefix of the last prompt, and
+//! as programs do that send all of it to one that keeps nothing. What anybody has to compute, each
+//! question and each page once, is counted too.
 
 use std::sync::Arc;
 
@@ -67,9 +71,15 @@ pub fn run(home: &Home, wanted: &ModelArgs, corpus: &std::path::Path) -> Result<
             "expected_per_turn": per_turn(expected.into()),
             "faults": faults,
             "hits": hits,
+            "least_per_turn": per_turn(others.least),
             "sliding_window_per_turn": per_turn(others.sliding),
             "compaction_per_turn": per_turn(others.compaction),
-            "to_the_better_of_both": f64::from(prefilled) / others.sliding.min(others.compaction).max(1) as f64,
+            "to_the_better_of_both": part_of_better(prefilled, others.sliding, others.compaction),
+            "without_a_kept_prefix": {
+                "sliding_window_per_turn": per_turn(others.sliding_sent),
+                "compaction_per_turn": per_turn(others.compaction_sent),
+                "to_the_better_of_both": part_of_better(prefilled, others.sliding_sent, others.compaction_sent),
+            },
         }));
     }
     let info = real.info();
@@ -108,10 +118,20 @@ fn budget(events: &[Event]) -> TokenCount {
         .unwrap_or(0)
 }
 
+fn part_of_better(ours: u32, one: u64, other: u64) -> f64 {
+    f64::from(ours) / one.min(other).max(1) as f64
+}
+
 /// What the same session would have cost elsewhere, in tokens that are computed.
+#[derive(Default)]
 struct Others {
     sliding: u64,
     compaction: u64,
+    /// The same, where nothing is kept of the last prompt.
+    sliding_sent: u64,
+    compaction_sent: u64,
+    /// With all of it kept for ever.
+    least: u64,
 }
 
 /// A page that a turn needed: where it is, and its tokens.
@@ -130,7 +150,8 @@ impl Others {
         let boot = boot.unwrap_or(0);
         let room = budget.saturating_sub(boot);
         let (mut sliding, mut compacted) = (Window::new(room), Window::new(room));
-        let mut costs = Self { sliding: 0, compaction: 0 };
+        let mut everything = Window::new(TokenCount::MAX);
+        let mut costs = Self::default();
         let (mut asked, mut needed): (TokenCount, Vec<Needed>) = (0, Vec::new());
         for event in events {
             kernel.step(event.clone());
@@ -151,6 +172,9 @@ impl Others {
                     let said = decoded.tokens.len() as TokenCount;
                     costs.sliding += sliding.slide(asked, &needed, said);
                     costs.compaction += compacted.compact(asked, &needed, said);
+                    costs.sliding_sent += u64::from(boot + sliding.used() - said);
+                    costs.compaction_sent += u64::from(boot + compacted.used() - said);
+                    costs.least += everything.slide(asked, &needed, said);
                     needed.clear();
                 }
                 _ => {}
