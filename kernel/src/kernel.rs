@@ -63,7 +63,7 @@ impl Config {
             engine,
             chat,
             reserve_tokens,
-            prefetch_min_tokens: 256,
+            prefetch_min_tokens: 512,
             prefetch_seconds: 8.0,
             prefetch_pages: 8,
             low_watermark_percent,

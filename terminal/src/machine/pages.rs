@@ -192,8 +192,16 @@ impl Places {
     ) -> Result<Vec<SourcePage>, EngineError> {
         let mut pages: Vec<SourcePage> = Vec::new();
         let mut left = budget;
-        for line in lines {
+        // A small model loses its way where it is not told.
+        let leads = leads(&lines);
+        let is_chain = leads.iter().any(Option::is_some);
+        for (mut line, leads) in lines.into_iter().zip(leads) {
             let id = PageId(first.0 + pages.len() as u64);
+            match leads {
+                Some(other) => line.heading = format!("leads to {}", PageId(first.0 + other as u64)),
+                None if is_chain => line.heading = "leads no further".into(),
+                None => {}
+            }
             // Named, not found: it need not share words with the question.
             let page = SourcePage { score: 0.0, ..self.file_page(engine, id, line)? };
             if page.content.count() > left || pages.len() == at_most {
@@ -298,6 +306,16 @@ impl Places {
             score: hit.score,
         })
     }
+}
+
+/// Of each line, the next one that speaks of something that it names.
+fn leads(lines: &[Hit]) -> Vec<Option<usize>> {
+    let named: Vec<Vec<&str>> = lines.iter().map(|line| identifiers(&line.text).collect()).collect();
+    let next = |at: usize| {
+        let shares = |other: &&Vec<&str>| other.iter().any(|name| named[at].contains(name));
+        named.iter().skip(at + 1).position(|other| shares(&other)).map(|more| at + 1 + more)
+    };
+    (0..lines.len()).map(next).collect()
 }
 
 /// Whether a page shows a part of this range.
@@ -533,5 +551,28 @@ pub fn row(page: &Page, resident: bool, preview: String) -> PageRow {
         turn: page.last_used_turn,
         provenance: page.provenance.clone(),
         preview,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_leads_to_the_next_that_speaks_of_what_it_names() {
+        let line = |text: &str| Hit {
+            range: FileRange { path: "a.json".into(), lines: (1, 1), bytes: (0, 1) },
+            heading: String::new(),
+            text: text.into(),
+            score: 1.0,
+        };
+        let lines = [
+            line("alpha-1: beta-22"),
+            line("other-5: nothing"),
+            line("beta-22: gamma-3"),
+            line("gamma-3: 9"),
+        ];
+        assert_eq!(leads(&lines), [Some(2), None, Some(3), None]);
+        assert_eq!(leads(&[]), []);
     }
 }
