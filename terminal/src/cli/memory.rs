@@ -13,6 +13,7 @@ use super::ask::source;
 use super::{CoreArgs, MemArgs, PageArgs, out, session};
 use crate::exit::{self, Failure};
 use crate::home::Home;
+use crate::machine::pages::is_missed;
 use crate::machine::preview;
 use crate::machine::remember::CoreMemory;
 
@@ -200,7 +201,7 @@ fn rows(told: &Told, all: bool) -> Result<Vec<Value>, Failure> {
     let process = told.process()?;
     let (table, window) = (process.table(), process.window());
     let resident = window.slots().iter().filter_map(|slot| table.get(slot.page));
-    let evicted = table.iter().filter(|page| all && !window.holds(page.id));
+    let evicted = table.iter().filter(|page| all && is_missed(page, window));
     let folder = session::folder();
     resident
         .chain(evicted)

@@ -253,7 +253,7 @@ impl Machine {
         let Some(process) = live.kernel.processes().get(&live.pid).filter(|process| process.is_idle()) else {
             return;
         };
-        if !std::mem::take(&mut live.digest.fresh) {
+        if !live.digest.is_due() {
             return;
         }
         let room = live.kernel.config().map_or(0, Config::digest_tokens);

@@ -13,7 +13,7 @@ use lucid_kernel::prompt;
 
 use super::pages::encode;
 
-/// So many lines are kept, the newest.
+/// So many lines are kept, the newest, and so many make a new page.
 const LINES_MAX: usize = 12;
 /// The length of a line, in characters.
 const LINE_CHARS: usize = 72;
@@ -26,8 +26,8 @@ const LINE_TOKENS: TokenCount = 32;
 #[derive(Default)]
 pub struct Digest {
     lines: VecDeque<(PageId, String)>,
-    /// Whether there are lines that were not shown yet.
-    pub fresh: bool,
+    /// How many lines were not shown yet.
+    fresh: usize,
 }
 
 impl Digest {
@@ -36,11 +36,20 @@ impl Digest {
         for (page, line) in lines {
             self.lines.retain(|(other, _)| *other != page);
             self.lines.push_back((page, line));
-            self.fresh = true;
+            self.fresh += 1;
         }
         while self.lines.len() > LINES_MAX {
             self.lines.pop_front();
         }
+    }
+
+    /// Whether so many lines are new that the page is worth computing anew. Says so once.
+    pub fn is_due(&mut self) -> bool {
+        let is_due = self.fresh >= LINES_MAX;
+        if is_due {
+            self.fresh = 0;
+        }
+        is_due
     }
 
     /// The newest lines that fit into so many tokens, as a page; none when not even one does.
@@ -182,7 +191,10 @@ mod tests {
         let engine = Scripted::new([]);
         let mut digest = Digest::default();
         assert_eq!(digest.page(&engine, PageId(9), 500).unwrap(), None);
+        digest.add(vec![(PageId(1), "user: fact".into())]);
+        assert!(!digest.is_due());
         digest.add((1..40).map(|n| (PageId(n), format!("user: fact {n}"))).collect());
+        assert!(digest.is_due() && !digest.is_due());
         let page = digest.page(&engine, PageId(50), 10_000).unwrap().unwrap();
         assert_eq!(page.text.lines().count(), LINES_MAX);
         let page = digest.page(&engine, PageId(50), 70).unwrap().unwrap();

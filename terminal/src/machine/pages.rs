@@ -8,7 +8,7 @@ use lucid_kernel::abi::{
     Encoded, Fault, FaultKind, FileRange, Label, Outcome, PageId, PageRequest, Provenance, Recall, Secrecy,
     SourcePage, TokenCount, Trust,
 };
-use lucid_kernel::memory::Page;
+use lucid_kernel::memory::{ContextWindow, Page, PageKind};
 use lucid_kernel::port::{Disk, DiskError, Engine, EngineError, Hit, SwapHit};
 use lucid_kernel::relevance::{Words, words};
 use lucid_kernel::{Kernel, prompt};
@@ -514,7 +514,7 @@ pub fn rows(kernel: &Kernel, previews: &mut HashMap<PageId, String>) -> Vec<Page
             out.push(row(page, true, preview));
         }
         let mut evicted: Vec<&Page> =
-            table.iter_back().filter(|page| !window.holds(page.id)).take(EVICTED_TOLD).collect();
+            table.iter_back().filter(|page| is_missed(page, window)).take(EVICTED_TOLD).collect();
         evicted.reverse();
         out.extend(
             evicted
@@ -523,6 +523,11 @@ pub fn rows(kernel: &Kernel, previews: &mut HashMap<PageId, String>) -> Vec<Page
         );
     }
     out
+}
+
+/// Whether a page left and holds what nothing else does: a digest is made anew.
+pub fn is_missed(page: &Page, window: &ContextWindow) -> bool {
+    !window.holds(page.id) && page.kind != PageKind::Digest
 }
 
 /// The first words of a text, in one line.
