@@ -473,10 +473,16 @@ pub enum Event {
         system: Encoded,
         /// What it may call.
         tools: Vec<ToolSpec>,
-        /// What is to be known in every turn, each with the next address of the process, from
-        /// `p2` on.
+        /// What is to be known in every turn, each with the next address: the first is that of the
+        /// instructions.
         #[serde(default)]
         core: Vec<SourcePage>,
+    },
+    /// A process begins with all that another one knows, and goes its own way from here. They share
+    /// their pages. Only between turns of the other one.
+    Fork {
+        /// The other one.
+        pid: Pid,
     },
     /// The user said something to a process.
     Input {
@@ -551,7 +557,7 @@ pub enum Event {
     Remember {
         /// Whose.
         pid: Pid,
-        /// What, with the next address of the process.
+        /// What, with the next address.
         page: SourcePage,
     },
     /// What was said earlier and left the window, in a line each. It takes the place of the digest
@@ -559,7 +565,7 @@ pub enum Event {
     Digested {
         /// Whose.
         pid: Pid,
-        /// The lines, with the next address of the process.
+        /// The lines, with the next address.
         page: SourcePage,
     },
     /// The user wants something not to be known in every turn any more. Only between turns.
@@ -698,6 +704,8 @@ pub enum Effect {
     Spawned {
         /// Its pid.
         pid: Pid,
+        /// Whose pages it shares.
+        of: Option<Pid>,
     },
     /// A turn ended.
     Ended {

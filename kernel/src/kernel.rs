@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::abi::{Effect, EffectId, EngineInfo, Event, PageId, Pid, TokenCount};
 use crate::chat::ChatTokens;
 use crate::error::KernelError;
+use crate::memory::Page;
 use crate::memory::evict::Eviction;
 use crate::policy::Policy;
 use crate::process::{Answer, Process, Step};
@@ -112,6 +113,8 @@ impl Config {
 pub struct Ids {
     next_pid: u64,
     next_effect: u64,
+    /// Addresses are those of the whole session, so that one names the same page in every process.
+    last_page: u64,
 }
 
 impl Ids {
@@ -119,6 +122,29 @@ impl Ids {
     pub const fn effect(&mut self) -> EffectId {
         self.next_effect += 1;
         EffectId(self.next_effect)
+    }
+
+    /// A new page's address.
+    pub const fn page(&mut self) -> PageId {
+        self.last_page += 1;
+        PageId(self.last_page)
+    }
+
+    /// The address that the next page will get.
+    pub const fn next_page(&self) -> PageId {
+        PageId(self.last_page + 1)
+    }
+
+    /// Addresses up to this one were given by the machine.
+    pub fn given(&mut self, page: PageId) {
+        self.last_page = self.last_page.max(page.0);
+    }
+
+    /// So many addresses from the next one on, for the machine to give.
+    pub const fn reserve_pages(&mut self, pages: u32) -> PageId {
+        let first = self.next_page();
+        self.last_page += pages as u64;
+        first
     }
 
     const fn pid(&mut self) -> Pid {
@@ -160,9 +186,15 @@ impl Kernel {
         &self.processes
     }
 
-    /// The address that the next page of a process will get.
-    pub fn next_page(&self, pid: Pid) -> Option<PageId> {
-        self.processes.get(&pid).map(Process::next_page)
+    /// The address that the next page will get.
+    pub const fn next_page(&self) -> PageId {
+        self.ids.next_page()
+    }
+
+    /// The processes that know this page, resident or not.
+    pub fn sharers(&self, page: PageId) -> impl Iterator<Item = Pid> + '_ {
+        let know = move |process: &&Process| process.table().get(page).is_some();
+        self.processes.values().filter(know).map(Process::pid)
     }
 
     /// The effects that no event has answered yet.
@@ -180,6 +212,22 @@ impl Kernel {
         self.processes.values().try_for_each(|process| process.check_invariants(config))
     }
 
+    /// An address names the same page in all processes that know it; the address that does not.
+    /// Takes longer than the rest, and so is asked for alone.
+    ///
+    /// # Errors
+    /// Which address that is.
+    pub fn check_addresses(&self) -> Result<(), String> {
+        let mut known: BTreeMap<PageId, &Page> = BTreeMap::new();
+        for page in self.processes.values().flat_map(|process| process.table().iter()) {
+            let other = *known.entry(page.id).or_insert(page);
+            if (other.born, &other.provenance) != (page.born, &page.provenance) {
+                return Err(format!("{} names two pages", page.id));
+            }
+        }
+        Ok(())
+    }
+
     fn take(&mut self, event: Event) -> Result<Vec<Effect>, KernelError> {
         if let Event::Boot { config } = event {
             return self.boot(*config);
@@ -195,17 +243,30 @@ impl Kernel {
         match event {
             Event::Boot { .. } => return Err(KernelError::AlreadyBooted),
             Event::Spawn { system, tools, core } => {
-                let pid = Pid(step.ids.next_pid + 1);
                 if self.processes.len() >= MAX_PROCESSES {
                     return Err(limit("processes", MAX_PROCESSES));
                 }
                 if tools.len() > MAX_TOOLS {
                     return Err(limit("tools", MAX_TOOLS));
                 }
-                let process = Process::spawn(pid, system, tools, core, &step)?;
-                step.ids.pid();
+                let before = step.ids.clone();
+                let pid = step.ids.pid();
+                let process = Process::spawn(pid, system, tools, core, &mut step);
+                let process = process.inspect_err(|_| *step.ids = before)?;
                 self.processes.insert(pid, process);
-                step.out.push(Effect::Spawned { pid });
+                step.out.push(Effect::Spawned { pid, of: None });
+            }
+            Event::Fork { pid: of } => {
+                let process = self.processes.get(&of).ok_or(KernelError::NoProcess(of))?;
+                if self.processes.len() >= MAX_PROCESSES {
+                    return Err(limit("processes", MAX_PROCESSES));
+                }
+                if !process.is_idle() {
+                    return Err(KernelError::ProcessBusy(of));
+                }
+                let pid = step.ids.pid();
+                self.processes.insert(pid, process.fork(pid));
+                step.out.push(Effect::Spawned { pid, of: Some(of) });
             }
             Event::Input { pid, content, attached, options } => {
                 find(&mut self.processes, pid)?.input(content, attached, options, &mut step)?;

@@ -56,10 +56,12 @@ pub enum Answer {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Process {
     pid: Pid,
+    /// Whose pages it began with.
+    #[serde(default)]
+    of: Option<Pid>,
     table: PageTable,
     window: ContextWindow,
     tools: Vec<ToolSpec>,
-    next_page: u64,
     turns: u32,
     prefill_tokens_per_s: Option<f32>,
     /// Whether pages labelled private may go to the engine's host.
@@ -78,9 +80,9 @@ enum Phase {
     /// The user.
     Idle,
     /// Pages for the input, which is not resident yet.
-    Paging { id: EffectId },
+    Paging { id: EffectId, first: PageId },
     /// Pages that the model searched for.
-    Searching { id: EffectId },
+    Searching { id: EffectId, first: PageId },
     /// A page that comes back word for word.
     Recalling { id: EffectId, page: PageId, why: Why },
     /// The engine, still busy with another process.
@@ -107,6 +109,8 @@ enum Why {
 /// A text on its way to a result page.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct ResultText {
+    /// The address of the page that it becomes, which may stand in it.
+    page: PageId,
     text: String,
     /// The event that brought the whole of it, if it came from outside.
     born: Option<u64>,
@@ -170,15 +174,15 @@ impl Process {
         system: Encoded,
         tools: Vec<ToolSpec>,
         core: Vec<SourcePage>,
-        step: &Step<'_>,
+        step: &mut Step<'_>,
     ) -> Result<Self, KernelError> {
         let config = step.config;
         let mut process = Self {
             pid,
+            of: None,
             table: PageTable::default(),
             window: ContextWindow::default(),
             tools,
-            next_page: 1,
             turns: 0,
             prefill_tokens_per_s: config.engine.prefill_tokens_per_s,
             may_send: false,
@@ -189,7 +193,7 @@ impl Process {
         };
         let place = Place { turn: 0, message: 0 };
         let boot = NewPage {
-            id: process.new_page(),
+            id: step.ids.page(),
             kind: PageKind::Boot,
             role: Role::System,
             place,
@@ -200,7 +204,7 @@ impl Process {
         let boot_tokens = process.window.used_with(&[Slot::of(&boot.0)], &config.chat);
         let mut front = vec![boot];
         for source in core {
-            process.next_page = process.next_page.max(source.id.0.saturating_add(1));
+            step.ids.given(source.id);
             front.push(core_page(source, Role::System, place, step.event));
         }
         let slots: Vec<Slot> = front.iter().map(|(page, _)| Slot::of(page)).collect();
@@ -224,9 +228,24 @@ impl Process {
         Ok(process)
     }
 
+    /// Another one that knows the same, for between turns. What the pages say is not copied.
+    pub(crate) fn fork(&self, pid: Pid) -> Self {
+        Self { pid, of: Some(self.pid), ..self.clone() }
+    }
+
     /// Its name.
     pub const fn pid(&self) -> Pid {
         self.pid
+    }
+
+    /// Whose pages it began with; none when with its own.
+    pub const fn fork_of(&self) -> Option<Pid> {
+        self.of
+    }
+
+    /// How many turns it had.
+    pub const fn turns(&self) -> u32 {
+        self.turns
     }
 
     /// All its pages.
@@ -254,17 +273,12 @@ impl Process {
         matches!(self.phase, Phase::Recalling { why: Why::Pin, .. })
     }
 
-    /// The address that its next page will get.
-    pub const fn next_page(&self) -> PageId {
-        PageId(self.next_page)
-    }
-
     /// The effect that it waits for.
     pub const fn open_effect(&self) -> Option<EffectId> {
         match &self.phase {
             Phase::Idle | Phase::Queued => None,
-            Phase::Paging { id }
-            | Phase::Searching { id }
+            Phase::Paging { id, .. }
+            | Phase::Searching { id, .. }
             | Phase::Recalling { id, .. }
             | Phase::Decoding { id }
             | Phase::Asking { id, .. }
@@ -305,19 +319,13 @@ impl Process {
             return Err(format!("{}: the window holds what the table does not", self.pid));
         }
         let front = self.window.slots().first().and_then(|slot| self.table.get(slot.page));
-        if front.is_none_or(|page| page.kind != PageKind::Boot || page.id != PageId(1)) {
+        if front.is_none_or(|page| page.kind != PageKind::Boot) {
             return Err(format!("{}: the boot page is not at the front", self.pid));
         }
         if self.phase == Phase::Idle && self.turn.is_some() {
             return Err(format!("{}: idle in the middle of a turn", self.pid));
         }
         Ok(())
-    }
-
-    fn new_page(&mut self) -> PageId {
-        let id = PageId(self.next_page);
-        self.next_page += 1;
-        id
     }
 
     /// Appends a page to the window, evicting what is colder. False, with nothing changed, when it

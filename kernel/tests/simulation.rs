@@ -101,7 +101,12 @@ impl Simulation {
         self.kernel.check_invariants().unwrap();
         for effect in &effects {
             match effect {
-                Effect::Spawned { pid } => self.pids.push(*pid),
+                Effect::Spawned { pid, of } => {
+                    self.pids.push(*pid);
+                    let shared: Vec<(Pid, Swapped)> =
+                        self.swap.iter().filter(|(owner, _)| Some(*owner) == *of).cloned().collect();
+                    self.swap.extend(shared.into_iter().map(|(_, page)| (*pid, page)));
+                }
                 Effect::Ended { .. } => self.ended += 1,
                 Effect::Decode { layout, max_tokens, .. } => {
                     let config = self.kernel.config().unwrap();
@@ -138,9 +143,13 @@ impl Simulation {
             match self.random.below(100) {
                 0..=54 if !self.open.is_empty() => self.answer(),
                 0..=79 => self.ask(),
-                80 | 85..=86 => {
+                80 | 85 => {
                     let pid = self.pid();
                     self.step(Event::Cancel { pid });
+                }
+                86 if self.pids.len() < 6 => {
+                    let pid = self.pid();
+                    self.step(Event::Fork { pid });
                 }
                 81..=84 => self.meddle(),
                 87..=88 => {
@@ -172,7 +181,7 @@ impl Simulation {
             ..TurnOptions::default()
         };
         let attached = if self.random.chance(10) {
-            vec![file_page(self.kernel.next_page(pid).unwrap(), "standard input", (1, 1), "piped port")]
+            vec![file_page(self.kernel.next_page(), "standard input", (1, 1), "piped port")]
         } else {
             Vec::new()
         };
@@ -200,11 +209,11 @@ impl Simulation {
             3 => Event::Forget { pid, page },
             4 => {
                 let text = self.random.words(12);
-                Event::Digested { pid, page: note(self.kernel.next_page(pid).unwrap(), &text) }
+                Event::Digested { pid, page: note(self.kernel.next_page(), &text) }
             }
             _ => {
                 let text = self.random.words(8);
-                Event::Remember { pid, page: note(self.kernel.next_page(pid).unwrap(), &text) }
+                Event::Remember { pid, page: note(self.kernel.next_page(), &text) }
             }
         };
         self.step(event);
@@ -351,6 +360,7 @@ fn random_events_break_nothing_and_replay_to_the_same_state() {
         let (replayed, effects) = journal::trace(&simulation.events);
         assert_eq!(replayed, simulation.kernel, "seed {seed}");
         assert_eq!(effects, simulation.effects, "seed {seed}");
+        simulation.kernel.check_addresses().unwrap();
         // The journal is text: what was written must read back to the same state.
         let lines: Vec<String> =
             simulation.events.iter().map(|e| serde_json::to_string(e).unwrap()).collect();

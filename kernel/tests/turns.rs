@@ -308,7 +308,7 @@ fn as_many_processes_decode_as_the_engine_has_slots() {
     let mut pids = vec![first];
     for _ in 0..3 {
         let spawned = kernel.step(spawn(vec![]));
-        let [Effect::Spawned { pid }] = &spawned[..] else { panic!("{spawned:?}") };
+        let [Effect::Spawned { pid, of: None }] = &spawned[..] else { panic!("{spawned:?}") };
         pids.push(*pid);
     }
     let asked: Vec<Vec<Effect>> =
@@ -540,7 +540,7 @@ fn the_model_searches_by_itself() {
 fn two_processes_share_the_engine_in_turn() {
     let (mut kernel, first, _) = booted(config(4096), vec![]);
     let effects = kernel.step(spawn(vec![]));
-    let [Effect::Spawned { pid: second }] = effects[..] else { panic!("{effects:?}") };
+    let [Effect::Spawned { pid: second, of: None }] = effects[..] else { panic!("{effects:?}") };
     let plain = TurnOptions { prefetch: false, ..TurnOptions::default() };
     let decode = one(kernel.step(input(first, "a", plain.clone())));
     assert_eq!(kernel.step(input(second, "b", plain)), vec![]);
@@ -607,7 +607,7 @@ fn what_stays_can_never_fill_the_window() {
     // There is still room for a question, and a pin that would take it is refused.
     let decode = rig.ask_unpaged("What do you know?");
     report(rig.say(&decode, "Many facts."));
-    let note = note(rig.kernel.next_page(rig.pid).unwrap(), &"y".repeat(300));
+    let note = note(rig.kernel.next_page(), &"y".repeat(300));
     let refused = rig.step(Event::Remember { pid: rig.pid, page: note });
     let [Effect::Refused { error }] = &refused[..] else { panic!("{refused:?}") };
     assert!(error.to_string().contains("unpin pages (p"), "{error}");
@@ -631,4 +631,42 @@ fn the_kernel_says_what_an_engine_need_not_compute_again() {
     let evicted = [boot, two, said, new];
     assert_eq!(sent.reused(&evicted, false), 100, "with prefixes alone, all behind the gap is lost");
     assert_eq!(sent.reused(&evicted, true), 206, "a gap that is closed costs nothing");
+}
+
+#[test]
+fn a_fork_knows_all_that_was_said_and_goes_its_own_way() {
+    let mut rig = Rig::new(4096, vec![]);
+    let fact = rig.kernel.next_page();
+    let decode = rig.ask_unpaged("My zebra is called Anton.");
+    assert!(matches!(&rig.step(Event::Fork { pid: rig.pid })[..], [Effect::Refused { .. }]), "in a turn");
+    report(rig.say(&decode, "Noted."));
+    let said = rig.kernel.next_page();
+    let forked = rig.step(Event::Fork { pid: rig.pid });
+    let [Effect::Spawned { pid: branch, of: Some(of) }] = forked[..] else { panic!("{forked:?}") };
+    assert_eq!(of, rig.pid);
+    let both = rig.kernel.processes();
+    assert_eq!(both[&of].window(), both[&branch].window());
+    for page in both[&of].table().iter() {
+        assert_eq!(rig.kernel.sharers(page.id).collect::<Vec<_>>(), [of, branch]);
+        let texts = [of, branch].map(|pid| both[&pid].table().content(page.id).unwrap().text.as_ptr());
+        assert_eq!(texts[0], texts[1], "{} was copied", page.id);
+    }
+    // What either says from now on is its own, and no address names two pages.
+    let plain = TurnOptions { prefetch: false, ..TurnOptions::default() };
+    let mut seen = Vec::new();
+    for (pid, question) in [(branch, "What is it called?"), (of, "Is it striped?")] {
+        let decode = one(rig.step(input(pid, question, plain.clone())));
+        let text = text_of(&decode);
+        assert!(text.contains("My zebra is called Anton."), "{text}");
+        seen.push(text);
+        report(rig.say(&decode, "Yes."));
+    }
+    assert!(!seen[1].contains("What is it called?"), "{}", seen[1]);
+    let alone: Vec<Pid> = rig.kernel.sharers(said).collect();
+    assert_eq!(alone, [branch]);
+    rig.kernel.check_addresses().unwrap();
+    // A page that leaves one of them stays in the other.
+    rig.step(Event::Evict { pid: branch, page: fact });
+    let holds = |pid: Pid| rig.kernel.processes()[&pid].window().holds(fact);
+    assert_eq!((holds(of), holds(branch)), (true, false));
 }

@@ -15,6 +15,7 @@ pub mod shell;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use lucid_kernel::abi::Pid;
 
 /// Lucid: an operating shell whose kernel is a language model.
 ///
@@ -65,12 +66,27 @@ pub struct ModelArgs {
 pub struct ShellArgs {
     #[command(flatten)]
     pub model: ModelArgs,
-    /// Go on with the last session
-    #[arg(long = "continue")]
-    pub resume: bool,
+    #[command(flatten)]
+    pub goes_on: GoesOnArgs,
     /// Offer the model no tools
     #[arg(long)]
     pub no_tools: bool,
+}
+
+/// What goes on.
+#[derive(Debug, Clone, Args, Default)]
+pub struct GoesOnArgs {
+    /// Go on with the last session
+    #[arg(long = "continue")]
+    pub resume: bool,
+    /// Go on with the last session in a conversation of its own: it knows what the other one knows,
+    /// which stays as it was
+    #[arg(long)]
+    pub fork: bool,
+    /// Go on with this conversation of the last session, such as t1; when not given, with the one
+    /// spoken to last
+    #[arg(long, value_name = "NAME")]
+    pub conversation: Option<Pid>,
 }
 
 /// The commands.
@@ -161,9 +177,8 @@ pub struct AskArgs {
     /// The seed of the draw; with it the model draws, without it it takes the likeliest token
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
-    /// Go on with the last session
-    #[arg(long = "continue")]
-    pub resume: bool,
+    #[command(flatten)]
+    pub goes_on: GoesOnArgs,
     /// Show what is in memory after the answer
     #[arg(long)]
     pub show_memory: bool,
@@ -228,6 +243,9 @@ pub struct MemArgs {
     /// The session; the last one when not given
     #[arg(long, value_name = "NAME")]
     pub session: Option<String>,
+    /// Which of its conversations, such as t1; the one spoken to last when not given
+    #[arg(long, value_name = "NAME")]
+    pub conversation: Option<Pid>,
     /// List what left the window too
     #[arg(long)]
     pub all: bool,
@@ -245,6 +263,9 @@ pub struct PageArgs {
     /// The session; the last one when not given
     #[arg(long, value_name = "NAME")]
     pub session: Option<String>,
+    /// Which of its conversations, such as t1; the one spoken to last when not given
+    #[arg(long, value_name = "NAME")]
+    pub conversation: Option<Pid>,
     /// Print JSON
     #[arg(long)]
     pub json: bool,

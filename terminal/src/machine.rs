@@ -19,7 +19,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
-use lucid_kernel::abi::{Call, Fault, ToolSpec};
+use lucid_kernel::abi::{Call, Fault, Pid, ToolSpec};
 use lucid_kernel::memory::evict::Eviction;
 use lucid_kernel::policy::Rule;
 use lucid_kernel::port::{CancelFlag, Disk, Embedder, Engine, Journal};
@@ -75,8 +75,15 @@ pub type Loader =
 pub enum Session {
     /// A new one of this name.
     New(String),
-    /// The one of this name.
-    Continue(String),
+    /// One that was held before.
+    Continue {
+        /// Its name.
+        name: String,
+        /// Which of its conversations; that spoken to last when none.
+        conversation: Option<Pid>,
+        /// Whether a new conversation begins with what that one knows.
+        fork: bool,
+    },
 }
 
 /// What a machine is made of.

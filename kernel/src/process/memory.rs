@@ -109,12 +109,10 @@ impl Process {
         if source.text.trim().is_empty() {
             return Err(KernelError::Empty);
         }
-        if source.id != self.next_page() {
-            return Err(bad(source.id, &format!("is not the next address, which is {}", self.next_page())));
-        }
+        is_next(&source, step)?;
         let (page, content) = core_page(source, Role::User, self.next_input(), step.event);
         self.has_room_for(Slot::of(&page), "what is to be remembered", step.config)?;
-        let (id, text) = (self.new_page(), Arc::clone(&content.text));
+        let (id, text) = (step.ids.page(), Arc::clone(&content.text));
         let tokens = page.tokens;
         if !self.admit(page, content, step) {
             let room = self.room(Role::User, step.config);
@@ -131,9 +129,7 @@ impl Process {
         if !self.is_idle() {
             return Err(KernelError::ProcessBusy(self.pid));
         }
-        if source.id != self.next_page() {
-            return Err(bad(source.id, &format!("is not the next address, which is {}", self.next_page())));
-        }
+        is_next(&source, step)?;
         if source.content.count() > step.config.digest_tokens() || source.text.trim().is_empty() {
             return Ok(());
         }
@@ -147,7 +143,7 @@ impl Process {
         let (role, place) = (Role::User, self.next_input());
         let page = NewPage { id, kind: PageKind::Digest, role, place, provenance, label };
         let (page, content) = page.page(content, step.event);
-        self.new_page();
+        step.ids.page();
         self.admit(page, content, step);
         Ok(())
     }
@@ -225,6 +221,15 @@ impl Process {
     const fn next_input(&self) -> Place {
         Place { turn: self.turns + 1, message: 0 }
     }
+}
+
+/// A page comes with the next address.
+fn is_next(source: &SourcePage, step: &Step<'_>) -> Result<(), KernelError> {
+    let next = step.ids.next_page();
+    if source.id == next {
+        return Ok(());
+    }
+    Err(bad(source.id, &format!("is not the next address, which is {next}")))
 }
 
 fn room_of_pinned(config: &Config) -> TokenCount {

@@ -83,16 +83,23 @@ impl Process {
             options,
         });
         for source in attached {
-            self.next_page = self.next_page.max(source.id.0.saturating_add(1));
+            step.ids.given(source.id);
             self.note_input(source.id);
             let content = Content::of(&source);
             let (page, content) = source_page(source, content, place, Role::User, step.event);
             // It fits, as was found above.
             self.admit(page, content, step);
         }
-        let (page, content) =
-            self.page(PageKind::Turn, Role::User, place, content, Provenance::User, Trust::User, step.event);
-        let pending = page.id;
+        let pending = step.ids.page();
+        let page = NewPage {
+            id: pending,
+            kind: PageKind::Turn,
+            role: Role::User,
+            place,
+            provenance: Provenance::User,
+            label: Label::public(Trust::User),
+        };
+        let (page, content) = page.page(Content::plain(content), step.event);
         self.note_input(pending);
         self.table.insert(page, content);
         let budget = self.prefetch_budget(room.saturating_sub(tokens), step.config);
@@ -100,8 +107,8 @@ impl Process {
         turn.pending = Some(pending);
         let is_more = step.config.has_disk || self.swapped > 0;
         if turn.options.prefetch && is_more && budget > 0 {
-            let id = self.page_in(question, budget, step);
-            self.phase = Phase::Paging { id };
+            let (id, first) = self.page_in(question, budget, step);
+            self.phase = Phase::Paging { id, first };
         } else {
             self.admit_pending(step);
             self.queue(step);
@@ -167,8 +174,8 @@ impl Process {
         step: &mut Step<'_>,
     ) -> Result<(), KernelError> {
         match (self.phase.clone(), answer) {
-            (Phase::Paging { .. }, Answer::PagedIn(outcome)) => self.prefetched(outcome, step),
-            (Phase::Searching { .. }, Answer::PagedIn(outcome)) => self.searched(outcome, step),
+            (Phase::Paging { first, .. }, Answer::PagedIn(outcome)) => self.prefetched(first, outcome, step),
+            (Phase::Searching { first, .. }, Answer::PagedIn(outcome)) => self.searched(first, outcome, step),
             (Phase::Recalling { page, why, .. }, Answer::PagedIn(outcome)) => {
                 self.recalled(page, why, outcome, step);
             }
@@ -287,21 +294,20 @@ impl Process {
         free.min(in_time.max(config.prefetch_min_tokens))
     }
 
-    fn page_in(&mut self, query: String, budget: TokenCount, step: &mut Step<'_>) -> EffectId {
+    fn page_in(&mut self, query: String, budget: TokenCount, step: &mut Step<'_>) -> (EffectId, PageId) {
         let id = step.ids.effect();
-        let first = PageId(self.next_page);
         let at_most = step.config.prefetch_pages.max(1);
-        self.next_page += u64::from(at_most);
+        let first = step.ids.reserve_pages(at_most);
         let request = PageRequest::Search { query, at_most };
         step.out.push(Effect::PageIn { id, pid: self.pid, request, first, budget });
-        id
+        (id, first)
     }
 
-    fn prefetched(&mut self, outcome: Outcome<Vec<SourcePage>>, step: &mut Step<'_>) {
+    fn prefetched(&mut self, first: PageId, outcome: Outcome<Vec<SourcePage>>, step: &mut Step<'_>) {
         // A disk that failed must not keep the model from answering: it answers without.
         if let Outcome::Done(pages) = outcome {
             let place = Place { turn: self.turns, message: 0 };
-            self.take_pages(pages, place, Role::User, step);
+            self.take_pages(pages, first, place, Role::User, step);
         }
         if self.is_cancelled() {
             self.admit_pending(step);
@@ -312,14 +318,14 @@ impl Process {
         self.queue(step);
     }
 
-    fn searched(&mut self, outcome: Outcome<Vec<SourcePage>>, step: &mut Step<'_>) {
+    fn searched(&mut self, first: PageId, outcome: Outcome<Vec<SourcePage>>, step: &mut Step<'_>) {
         if self.is_cancelled() {
             self.end(TurnEnd::Cancelled, String::new(), step);
             return;
         }
         let place = self.next_message();
         let (taken, fault) = match outcome {
-            Outcome::Done(pages) => (self.take_pages(pages, place, Role::Tool, step), None),
+            Outcome::Done(pages) => (self.take_pages(pages, first, place, Role::Tool, step), None),
             Outcome::Failed(fault) => (0, Some(fault)),
             Outcome::Cancelled => (0, None),
         };
@@ -333,7 +339,15 @@ impl Process {
 
     /// Admits found pages while they fit, skipping what is resident already and what has
     /// too little to do with the question. Returns how many are of use.
-    fn take_pages(&mut self, pages: Vec<SourcePage>, place: Place, role: Role, step: &mut Step<'_>) -> u32 {
+    fn take_pages(
+        &mut self,
+        pages: Vec<SourcePage>,
+        first: PageId,
+        place: Place,
+        role: Role,
+        step: &mut Step<'_>,
+    ) -> u32 {
+        let reserved = first..PageId(first.0 + u64::from(step.config.prefetch_pages.max(1)));
         let wanted = self.turn.as_ref().map(|turn| turn.wanted.clone()).unwrap_or_default();
         let searched = role == Role::Tool;
         let keep = self.pending_tokens();
@@ -364,7 +378,7 @@ impl Process {
                 self.admit_part(source, content, place, role, step)
             } else if comes_back {
                 self.readmit(source.id, content, role, place, step)
-            } else if source.id.0 < self.next_page && self.table.get(source.id).is_none() {
+            } else if reserved.contains(&source.id) && self.table.get(source.id).is_none() {
                 let (page, content) = source_page(source, content, place, role, step.event);
                 self.admit(page, content, step)
             } else {
@@ -409,13 +423,13 @@ impl Process {
         let Some(whole) = self.table.get(source.id) else { return false };
         let (born, kind) = (whole.born, whole.kind);
         let SourcePage { provenance, label, .. } = source;
-        let part = NewPage { id: self.next_page(), kind, role, place, provenance, label };
+        let part = NewPage { id: step.ids.next_page(), kind, role, place, provenance, label };
         let (mut page, content) = part.page(content, born);
         // What it says is the other page's, which swap keeps.
         (page.swapped, page.recalled) = (true, true);
         let taken = self.admit(page, content, step);
         if taken {
-            self.new_page();
+            step.ids.page();
         }
         taken
     }
@@ -477,8 +491,8 @@ impl Process {
                 turn.choice = after_call(&turn.choice);
                 self.push_output(PageKind::Call, &decoded, step);
                 let budget = self.prefetch_budget(self.room(Role::Tool, step.config), step.config);
-                let id = self.page_in(query, budget, step);
-                self.phase = Phase::Searching { id };
+                let (id, first) = self.page_in(query, budget, step);
+                self.phase = Phase::Searching { id, first };
             }
             Ok(Syscall::Read { page, from }) => {
                 let call = Call {
@@ -586,7 +600,7 @@ impl Process {
     /// A result becomes a page, cut when it is too large, and the model goes on.
     fn result(&mut self, tool: &str, content: Encoded, all: Option<u64>, step: &mut Step<'_>) {
         let born = Some(step.event);
-        let text = ResultText { born, ..ResultText::whole(content.text.to_string(), tool) };
+        let text = ResultText { born, ..ResultText::whole(step.ids.page(), content.text.to_string(), tool) };
         match all {
             // What there is of it is only its beginning, which has to say so.
             Some(_) => {
@@ -616,18 +630,17 @@ impl Process {
         }
         let place = self.next_message();
         let born = text.born.unwrap_or(step.event);
-        let (mut page, mut content) = match &then {
-            Then::Remember(_) => {
-                self.page(PageKind::Pinned, Role::Tool, place, content, Provenance::Model, Trust::Model, born)
-            }
+        let id = text.page;
+        let (kind, provenance, trust) = match &then {
+            Then::Remember(_) => (PageKind::Pinned, Provenance::Model, Trust::Model),
             Then::Decode | Then::End(_) => {
-                let provenance = Provenance::Tool { tool: text.tool };
-                self.page(PageKind::Result, Role::Tool, place, content, provenance, Trust::Tool, born)
+                (PageKind::Result, Provenance::Tool { tool: text.tool }, Trust::Tool)
             }
         };
+        let page = NewPage { id, kind, role: Role::Tool, place, provenance, label: Label::public(trust) };
+        let (mut page, mut content) = page.page(Content::plain(content), born);
         // What is not shown of it can be found nevertheless.
         let swapped = text.shown.and_then(|_| swap(&mut page));
-        let id = page.id;
         if let Then::Remember(text) = &then {
             content.text = Arc::clone(text);
             if self.has_room_for(Slot::of(&page), "what is to be remembered", step.config).is_err() {
@@ -745,14 +758,13 @@ impl Process {
     }
 
     pub(super) fn encode(&mut self, tool: &str, text: String, then: Then, step: &mut Step<'_>) {
-        self.encode_again(ResultText::whole(text, tool), then, step);
+        let page = step.ids.page();
+        self.encode_again(ResultText::whole(page, text, tool), then, step);
     }
 
     fn encode_again(&mut self, text: ResultText, then: Then, step: &mut Step<'_>) {
         let id = step.ids.effect();
-        // It becomes the next page.
-        let worded = text.worded(self.next_page());
-        step.out.push(Effect::Encode { id, pid: self.pid, text: worded });
+        step.out.push(Effect::Encode { id, pid: self.pid, text: text.worded() });
         self.phase = Phase::Encoding { id, text, then };
     }
 
@@ -789,11 +801,13 @@ impl Process {
         {
             turn.from_message = place.message;
         }
-        let (page, content) =
-            self.page(kind, Role::Assistant, place, content, Provenance::Model, Trust::Model, step.event);
+        let (id, provenance) = (step.ids.page(), Provenance::Model);
+        let label = Label::public(Trust::Model);
+        let page = NewPage { id, kind, role: Role::Assistant, place, provenance, label };
+        let (page, content) = page.page(Content::plain(content), step.event);
         // It fits, or so much of it does not that older turns have to leave; an answer that
         // fills the window alone is evicted at once.
-        let (id, fits) = (page.id, self.make_room(&[Slot::of(&page)], step));
+        let fits = self.make_room(&[Slot::of(&page)], step);
         if fits {
             self.window.push(&page);
         }
@@ -847,23 +861,6 @@ impl Process {
         });
         Place { turn: self.turns, message }
     }
-
-    /// A page of something that was just said.
-    #[allow(clippy::too_many_arguments)]
-    fn page(
-        &mut self,
-        kind: PageKind,
-        role: Role,
-        place: Place,
-        content: Encoded,
-        provenance: Provenance,
-        trust: Trust,
-        born: u64,
-    ) -> (Page, Content) {
-        let id = self.new_page();
-        let label = Label::public(trust);
-        NewPage { id, kind, role, place, provenance, label }.page(Content::plain(content), born)
-    }
 }
 
 /// A page that was found.
@@ -897,12 +894,13 @@ fn speaks_of(content: &Content, wanted: &Words) -> bool {
 const CUT_NOTE_CHARS: usize = 80;
 
 impl ResultText {
-    fn whole(text: String, tool: &str) -> Self {
-        Self { text, born: None, all: None, shown: None, tool: tool.to_owned(), attempts: 0 }
+    fn whole(page: PageId, text: String, tool: &str) -> Self {
+        Self { page, text, born: None, all: None, shown: None, tool: tool.to_owned(), attempts: 0 }
     }
 
-    /// What the model reads, as the page of this address.
-    fn worded(&self, page: PageId) -> String {
+    /// What the model reads.
+    fn worded(&self) -> String {
+        let page = self.page;
         let Some(shown) = self.shown else { return self.text.clone() };
         let head: String = self.text.chars().take(shown).collect();
         let all = self.all.unwrap_or_else(|| self.text.chars().count() as u64);

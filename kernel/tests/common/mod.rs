@@ -54,7 +54,7 @@ pub fn booted(config: Config, tools: Vec<ToolSpec>) -> (Kernel, Pid, Vec<Event>)
     for event in &events {
         for effect in kernel.step(event.clone()) {
             match effect {
-                Effect::Spawned { pid: spawned } => pid = Some(spawned),
+                Effect::Spawned { pid: spawned, .. } => pid = Some(spawned),
                 other => panic!("unexpected {other:?}"),
             }
         }

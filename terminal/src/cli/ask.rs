@@ -3,7 +3,7 @@
 use std::io::{IsTerminal, Read};
 use std::time::Instant;
 
-use lucid_kernel::abi::{Citation, EngineInfo, Provenance, Sampling, TurnEnd, TurnOptions, TurnReport};
+use lucid_kernel::abi::{Citation, EngineInfo, Pid, Provenance, Sampling, TurnEnd, TurnOptions, TurnReport};
 use lucid_kernel::port::Delta;
 use serde_json::{Value, json};
 
@@ -37,7 +37,7 @@ pub fn run(home: &Home, args: &AskArgs) -> Result<u8, Failure> {
     let wanted = Wanted {
         model: args.model.clone(),
         tools: !args.no_tools,
-        resume: args.resume,
+        goes_on: args.goes_on.clone(),
         roots,
         files: None,
         has_texts: has_stdin,
@@ -118,6 +118,7 @@ struct Asked<'a> {
     streamed: String,
     engine: Option<EngineInfo>,
     session: String,
+    conversation: Pid,
     load_ms: u64,
     first_token_ms: Option<u64>,
     memory: Vec<PageRow>,
@@ -133,6 +134,7 @@ impl<'a> Asked<'a> {
             streamed: String::new(),
             engine: None,
             session: String::new(),
+            conversation: Pid::default(),
             load_ms: 0,
             first_token_ms: None,
             memory: Vec::new(),
@@ -164,9 +166,10 @@ impl<'a> Asked<'a> {
             };
             match notice {
                 Notice::Loading { what, part } => progress.show(&what, part),
-                Notice::Ready { engine, session, load_ms } => {
+                Notice::Ready { engine, session, pid, load_ms } => {
                     progress.done();
                     (self.engine, self.session, self.load_ms) = (Some(engine), session, load_ms);
+                    self.conversation = pid;
                 }
                 Notice::Dead { message, code } | Notice::Refused { message, code } => {
                     progress.done();
@@ -272,12 +275,14 @@ impl<'a> Asked<'a> {
             "model": info.map(|info| &info.model),
             "engine": info.map(|info| &info.engine),
             "session": self.session,
+            "conversation": self.conversation.to_string(),
         });
         if self.args.show_memory {
             let rows = self.memory.iter().map(|row| {
                 json!({
                     "page": row.page.to_string(), "kind": row.kind, "tokens": row.tokens,
                     "resident": row.resident, "source": source(&row.provenance, &row.preview, ""),
+                    "shared_with": row.shared_with.iter().map(ToString::to_string).collect::<Vec<_>>(),
                 })
             });
             object["memory"] = rows.collect();

@@ -1,6 +1,7 @@
 //! `lucid mem`, `page`, `pin`, `unpin`, `evict`, `remember` and `forget`: what a session has in
 //! memory, read from the journal, without a model.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use lucid_kernel::abi::{Effect, Event, PageId, Pid};
@@ -45,7 +46,7 @@ struct Moved {
 }
 
 impl Told {
-    fn open(home: &Home, wanted: Option<&str>) -> Result<Self, Failure> {
+    fn open(home: &Home, wanted: Option<&str>, conversation: Option<Pid>) -> Result<Self, Failure> {
         let journal = session::open_journal(home)?;
         let unreadable = |error: lucid_kernel::port::JournalError| Failure::config(error.to_string());
         let name = match wanted {
@@ -61,17 +62,52 @@ impl Told {
             lucid_kernel::port::JournalError::NotFound { .. } => Failure::usage(error.to_string()),
             error => unreadable(error),
         })?;
-        let (mut kernel, mut moved) = (Kernel::default(), Moved::default());
+        let (mut kernel, mut moved) = (Kernel::default(), HashMap::<Pid, Moved>::new());
+        // The one spoken to last.
+        let mut pid = None;
         for event in &events {
+            if let Event::Input { pid: to, .. } = event {
+                pid = Some(*to);
+            }
             for effect in kernel.step(event.clone()) {
-                if let Effect::Ended { report, .. } = effect {
-                    moved.add(&report);
+                match effect {
+                    Effect::Ended { pid, report } => moved.entry(pid).or_default().add(&report),
+                    Effect::Spawned { pid: new, .. } => pid = Some(new),
+                    _ => {}
                 }
             }
         }
-        let pid = kernel.processes().keys().next().copied();
-        let pid = pid.ok_or_else(|| Failure::usage(format!("session {name} has no conversation")))?;
+        let pid = conversation.or(pid).filter(|pid| kernel.processes().contains_key(pid));
+        let Some(pid) = pid else {
+            let known: Vec<String> = kernel.processes().keys().map(ToString::to_string).collect();
+            let known = if known.is_empty() { "none".into() } else { known.join(", ") };
+            let wanted = conversation.map_or_else(String::new, |pid| format!(" {pid}"));
+            let message = format!("session {name} has no conversation{wanted}; it has {known}");
+            return Err(Failure::usage(message));
+        };
+        let moved = moved.remove(&pid).unwrap_or_default();
         Ok(Self { journal, name, events, kernel, pid, moved })
+    }
+
+    /// The other conversations that know a page.
+    fn shared_with(&self, page: PageId) -> Vec<String> {
+        self.kernel.sharers(page).filter(|pid| *pid != self.pid).map(|pid| pid.to_string()).collect()
+    }
+
+    /// All conversations, for programs.
+    fn conversations(&self) -> Vec<Value> {
+        let row = |process: &Process| {
+            let table = process.table();
+            let shared = table.iter().filter(|page| self.kernel.sharers(page.id).nth(1).is_some()).count();
+            json!({
+                "conversation": process.pid().to_string(),
+                "fork_of": process.fork_of().map(|pid| pid.to_string()),
+                "turns": process.turns(),
+                "pages": table.len(),
+                "shared_pages": shared,
+            })
+        };
+        self.kernel.processes().values().map(row).collect()
     }
 
     fn process(&self) -> Result<&Process, Failure> {
@@ -114,7 +150,7 @@ impl Moved {
 /// # Errors
 /// When there is no such session, or the journal cannot be read.
 pub fn map(home: &Home, args: &MemArgs) -> Result<u8, Failure> {
-    let told = Told::open(home, args.session.as_deref())?;
+    let told = Told::open(home, args.session.as_deref(), args.conversation)?;
     let (process, config) = (told.process()?, told.config()?);
     let used = process.window().used(&config.chat);
     let rows = rows(&told, args.all)?;
@@ -122,6 +158,8 @@ pub fn map(home: &Home, args: &MemArgs) -> Result<u8, Failure> {
         let Moved { turns, faults, hits, evicted, .. } = told.moved;
         out::json(&json!({
             "session": told.name,
+            "conversation": told.pid.to_string(),
+            "conversations": told.conversations(),
             "model": config.engine.model,
             "window": config.engine.n_ctx,
             "budget": config.budget_tokens(),
@@ -158,15 +196,22 @@ pub fn map(home: &Home, args: &MemArgs) -> Result<u8, Failure> {
     out::line("  page  kind    tokens  turn        source");
     for row in rows {
         let text = |key: &str| row[key].as_str().unwrap_or_default().to_owned();
+        let shared = row["shared_with"].as_array().map_or(0, Vec::len);
         out::line(&out::clean(&format!(
-            "{:>6}  {:<7}{:>6}  {:>4}  {:<4}  {}",
+            "{:>6}  {:<7}{:>6}  {:>4}  {:<4}{} {}",
             text("page"),
             text("kind"),
             row["tokens"],
             row["last_used_turn"],
             text("state"),
+            if shared > 0 { '*' } else { ' ' },
             text("source"),
         )));
+    }
+    if told.kernel.processes().len() > 1 {
+        let others = told.kernel.processes().keys().filter(|pid| **pid != told.pid);
+        let others = others.map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        out::line(&format!("this is conversation {}; * is shared with another one ({others})", told.pid));
     }
     Ok(exit::OK)
 }
@@ -221,6 +266,7 @@ fn rows(told: &Told, all: bool) -> Result<Vec<Value>, Failure> {
                 "turn": page.place.turn,
                 "last_used_turn": page.last_used_turn,
                 "uses": page.uses,
+                "shared_with": told.shared_with(page.id),
                 "source": source,
             }))
         })
@@ -233,7 +279,7 @@ fn rows(told: &Told, all: bool) -> Result<Vec<Value>, Failure> {
 /// When there is no such page.
 pub fn page(home: &Home, args: &PageArgs) -> Result<u8, Failure> {
     let id = address(&args.page)?;
-    let told = Told::open(home, args.session.as_deref())?;
+    let told = Told::open(home, args.session.as_deref(), args.conversation)?;
     let text = told.text(id)?;
     if args.json {
         let page = told.process()?.table().get(id);
@@ -244,6 +290,7 @@ pub fn page(home: &Home, args: &PageArgs) -> Result<u8, Failure> {
             "resident": told.process()?.window().holds(id),
             "pinned": page.map(|page| page.pinned),
             "provenance": page.map(|page| &page.provenance),
+            "shared_with": told.shared_with(id),
             "text": text,
         }));
     } else {
@@ -269,7 +316,7 @@ pub enum Move {
 /// When there is no such page, it cannot be moved so, or the session is open elsewhere.
 pub fn change(home: &Home, args: &PageArgs, what: Move) -> Result<u8, Failure> {
     let page = address(&args.page)?;
-    let mut told = Told::open(home, args.session.as_deref())?;
+    let mut told = Told::open(home, args.session.as_deref(), args.conversation)?;
     if what == Move::Pin
         && told.process()?.table().get(page).is_some()
         && !told.process()?.window().holds(page)

@@ -9,7 +9,7 @@ use lucid_journal::SqliteJournal;
 use lucid_kernel::abi::{EngineInfo, Event, FaultKind, TurnEnd, TurnOptions, TurnReport};
 use lucid_kernel::port::{CancelFlag, Disk, DiskError, Embedder, Journal};
 
-use super::{ModelArgs, out};
+use super::{GoesOnArgs, ModelArgs, out};
 use crate::engines::{EngineChoice, named};
 use crate::exit::Failure;
 use crate::home::Home;
@@ -28,8 +28,8 @@ pub struct Wanted {
     pub model: ModelArgs,
     /// Whether tools are offered.
     pub tools: bool,
-    /// Whether the last session goes on.
-    pub resume: bool,
+    /// Whether the last session goes on, and which of its conversations.
+    pub goes_on: GoesOnArgs,
     /// Search these mounted folders alone; all when empty.
     pub roots: Vec<String>,
     /// Whether the model is told of files; when not said, it is where there are any.
@@ -47,7 +47,7 @@ pub struct Wanted {
 pub fn open(home: &Home, wanted: &Wanted) -> Result<Machine, Failure> {
     let settings = Settings::load(home)?;
     let journal = open_journal(home)?;
-    let session = choose_session(journal.as_ref(), wanted.resume)?;
+    let session = choose_session(journal.as_ref(), &wanted.goes_on)?;
     let before = engine_of(journal.as_ref(), &session)?;
     let model =
         before.map_or_else(|| wanted.model.clone(), |before| as_before(&settings, &wanted.model, before));
@@ -60,6 +60,7 @@ pub fn open(home: &Home, wanted: &Wanted) -> Result<Machine, Failure> {
         Some(files) => files,
         None => wanted.has_texts || !wanted.roots.is_empty() || mounted()?,
     };
+    let goes_on = matches!(session, Session::Continue { .. });
     Ok(Machine::start(Setup {
         session,
         folder: folder(),
@@ -70,7 +71,7 @@ pub fn open(home: &Home, wanted: &Wanted) -> Result<Machine, Failure> {
         tools: wanted.tools,
         rules: settings.rules.clone(),
         core: Some(CoreMemory::new(home.memory_file())),
-        swap: wanted.interactive.then(|| home.swap_dir()).or_else(|| wanted.resume.then(|| home.swap_dir())),
+        swap: (wanted.interactive || goes_on).then(|| home.swap_dir()),
         embedder,
         eviction: None,
         interactive: wanted.interactive,
@@ -219,16 +220,17 @@ fn ctrl_c(_on_signal: impl FnMut() + Send + 'static) -> std::io::Result<()> {
     Ok(())
 }
 
-fn choose_session(journal: &dyn Journal, resume: bool) -> Result<Session, Failure> {
-    if !resume {
+fn choose_session(journal: &dyn Journal, wanted: &GoesOnArgs) -> Result<Session, Failure> {
+    let GoesOnArgs { resume, fork, conversation } = *wanted;
+    if !resume && !fork && conversation.is_none() {
         return Ok(Session::New(format!("s{}-{}", now_ms(), std::process::id())));
     }
     let sessions = journal.sessions().map_err(|error| Failure::config(error.to_string()))?;
     sessions
         .into_iter()
         .find(|session| session.events > 2)
-        .map(|session| Session::Continue(session.session))
-        .ok_or_else(|| Failure::usage("there is no session to go on with yet; leave --continue out"))
+        .map(|session| Session::Continue { name: session.session, conversation, fork })
+        .ok_or_else(|| Failure::usage("there is no session to go on with yet; ask something first"))
 }
 
 /// What a session goes on with: the same as before, unless something else is wanted.
@@ -248,7 +250,7 @@ fn as_before(settings: &Settings, wanted: &ModelArgs, before: EngineInfo) -> Mod
 
 /// The engine that a session was held with.
 fn engine_of(journal: &dyn Journal, session: &Session) -> Result<Option<EngineInfo>, Failure> {
-    let Session::Continue(name) = session else { return Ok(None) };
+    let Session::Continue { name, .. } = session else { return Ok(None) };
     let events = journal.load(name).map_err(|error| Failure::config(error.to_string()))?;
     Ok(events.into_iter().find_map(|event| match event {
         Event::Boot { config } => Some(config.engine),

@@ -39,7 +39,7 @@ fn wanted(args: &ShellArgs) -> Wanted {
     Wanted {
         model: args.model.clone(),
         tools: !args.no_tools,
-        resume: args.resume,
+        goes_on: args.goes_on.clone(),
         // Folders can be mounted at any time.
         files: Some(true),
         interactive: true,

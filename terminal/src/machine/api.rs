@@ -1,8 +1,8 @@
 //! What the screen, a script or `lucid ask` sends to the machine, and what it hears back.
 
 use lucid_kernel::abi::{
-    Call, EffectId, EngineInfo, Fault, PageId, Provenance, Returned, SourcePage, TokenCount, TurnOptions,
-    TurnReport,
+    Call, EffectId, EngineInfo, Fault, PageId, Pid, Provenance, Returned, SourcePage, TokenCount,
+    TurnOptions, TurnReport,
 };
 use lucid_kernel::port::{Delta, Mount, MountProgress, MountReport};
 
@@ -64,6 +64,16 @@ pub enum Command {
         /// The page that says it.
         page: PageId,
     },
+    /// Begin a conversation that knows what the current one does, and go on with it. Answered by
+    /// [`Notice::Foreground`] or [`Notice::Failed`].
+    Fork,
+    /// Go on with another conversation. Answered likewise.
+    Foreground {
+        /// Which.
+        pid: Pid,
+    },
+    /// List the conversations. Answered by [`Notice::Conversations`].
+    Conversations,
     /// End the machine after what is under way was cancelled.
     Quit,
 }
@@ -84,6 +94,8 @@ pub enum Notice {
         engine: EngineInfo,
         /// The session's name.
         session: String,
+        /// The conversation that is spoken to.
+        pid: Pid,
         /// How long loading took, in milliseconds.
         load_ms: u64,
     },
@@ -145,6 +157,15 @@ pub enum Notice {
     },
     /// A cancelled decode is still running to its next boundary (`true`), or has ended (`false`).
     Stopping(bool),
+    /// Another conversation is spoken to from now on.
+    Foreground {
+        /// Which.
+        pid: Pid,
+        /// What it began with just now; none when it was there before.
+        of: Option<Pid>,
+    },
+    /// Answers [`Command::Conversations`].
+    Conversations(Vec<ConversationRow>),
     /// What is in memory now; sent after every change.
     Memory(Vec<PageRow>),
     /// Answers [`Command::ShowPage`]: the page and its state, or none.
@@ -195,4 +216,23 @@ pub struct PageRow {
     pub provenance: Provenance,
     /// Its first words, one line, at most 80 characters.
     pub preview: String,
+    /// The other conversations of the session that have it too.
+    pub shared_with: Vec<Pid>,
+}
+
+/// One line of what is being talked about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConversationRow {
+    /// Its name.
+    pub pid: Pid,
+    /// Whether it is spoken to.
+    pub current: bool,
+    /// What it began with, if not with nothing.
+    pub of: Option<Pid>,
+    /// How many turns it had.
+    pub turns: u32,
+    /// How many pages it knows, and how many of them another one knows too.
+    pub pages: (usize, usize),
+    /// The first words of what was asked last, if they are known.
+    pub asked: String,
 }

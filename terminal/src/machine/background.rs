@@ -4,7 +4,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crossbeam_channel::{Sender, bounded};
-use lucid_kernel::abi::Swapped;
+use lucid_kernel::abi::{Pid, Swapped};
 use lucid_kernel::port::{CancelFlag, Disk, DiskError, Engine};
 
 use super::api::Notice;
@@ -27,7 +27,7 @@ struct Shared {
     /// Set while somebody waits for an answer; another one for each pause.
     busy: CancelFlag,
     /// What left the window and has no line yet.
-    undigested: Vec<Swapped>,
+    undigested: Vec<(Pid, Swapped)>,
 }
 
 /// What the thread works with.
@@ -65,9 +65,9 @@ impl Background {
         let _ = self.wake.try_send(());
     }
 
-    /// Pages left the window.
-    pub fn left(&self, pages: &[Swapped]) {
-        lock(&self.shared).undigested.extend_from_slice(pages);
+    /// Pages left the window of a conversation.
+    pub fn left(&self, pid: Pid, pages: &[Swapped]) {
+        lock(&self.shared).undigested.extend(pages.iter().map(|page| (pid, page.clone())));
     }
 
     /// Whether somebody waits for an answer, for which all is left alone.
@@ -131,14 +131,14 @@ impl Worker {
             }
         }
         let mut lines = Vec::new();
-        for (at, page) in pages.iter().enumerate() {
+        for (at, (pid, page)) in pages.iter().enumerate() {
             if busy.is_cancelled() {
                 lock(&self.shared).undigested.splice(0..0, pages[at..].iter().cloned());
                 break;
             }
             let Ok(text) = self.work.swap.text(page.page, page.event) else { continue };
             lines.extend(
-                digest::line(page, &text, self.writer.as_deref(), busy).map(|line| (page.page, line)),
+                digest::line(page, &text, self.writer.as_deref(), busy).map(|line| (*pid, page.page, line)),
             );
         }
         drop(self.work.to.send(Msg::Digested(lines)));

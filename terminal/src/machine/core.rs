@@ -39,8 +39,8 @@ pub enum Msg {
     Loaded(Box<Result<Loaded, Failure>>),
     /// A mount or unmount is over: say what is mounted now.
     MountsChanged,
-    /// Lines of pages that left the window.
-    Digested(Vec<(PageId, String)>),
+    /// Lines of pages that left the window of a conversation.
+    Digested(Vec<(Pid, PageId, String)>),
     /// These files are not as they were indexed, and whether they are gone.
     FilesChanged(Vec<(String, bool)>),
 }
@@ -124,7 +124,7 @@ struct Live {
     workers: Workers,
     background: Background,
     swap: SwapSpace,
-    digest: Digest,
+    digests: HashMap<Pid, Digest>,
     /// The first words of pages, of which the kernel knows no more once they left.
     previews: HashMap<PageId, String>,
     session: String,
@@ -196,7 +196,7 @@ impl Machine {
                         text,
                     };
                     let preview = pages::preview(&source.text);
-                    let row = pages::row(known, process.window().holds(page), preview);
+                    let row = pages::row(&live.kernel, process, known, preview);
                     Some(Box::new((row, source)))
                 });
                 self.tell(Notice::Page(page, found));
@@ -205,11 +205,48 @@ impl Machine {
             Command::Evict { page } => self.meddle(|pid, _| Ok(Event::Evict { pid, page })),
             Command::Forget { page } => self.meddle(|pid, _| Ok(Event::Forget { pid, page })),
             Command::Remember { text } => self.meddle(|pid, live| {
-                let id = live.kernel.next_page(pid).unwrap_or_default();
+                let id = live.kernel.next_page();
                 Ok(Event::Remember { pid, page: pages::core_page(live.engine.as_ref(), id, text.trim())? })
             }),
+            Command::Fork => self.meddle(|pid, _| Ok(Event::Fork { pid })),
+            Command::Foreground { pid } => self.foreground(pid),
+            Command::Conversations => {
+                if let Some(live) = &self.live {
+                    let rows = pages::conversations(&live.kernel, live.pid, &live.previews);
+                    self.tell(Notice::Conversations(rows));
+                }
+            }
             Command::Quit => {}
         }
+    }
+
+    /// Lets what is said from now on go to another conversation.
+    fn foreground(&mut self, pid: Pid) {
+        let Some(live) = &mut self.live else { return };
+        let current = live.pid;
+        let Some(process) = live.kernel.processes().get(&pid) else {
+            return drop(self.tell_failed(&format!("there is no conversation {pid}; /ps lists them")));
+        };
+        let is_idle = |process: &lucid_kernel::process::Process| process.is_idle();
+        if !is_idle(process) || !live.kernel.processes().get(&current).is_some_and(is_idle) {
+            return drop(self.tell_failed("an answer is under way; wait for it, or end it with Esc"));
+        }
+        live.pid = pid;
+        self.tell(Notice::Foreground { pid, of: None });
+        self.tell_memory();
+        self.show_digest();
+    }
+
+    /// A conversation began; what is said from now on goes to it.
+    fn spawned(&mut self, pid: Pid, of: Option<Pid>) {
+        let Some((live, of)) = self.live.as_mut().zip(of) else { return };
+        live.pid = pid;
+        if let Some(digest) = live.digests.get(&of).cloned() {
+            live.digests.insert(pid, digest);
+        }
+        // Behind what leaves the other one's window, which is on its way to swap.
+        live.workers.send(Job::Fork { of, pid });
+        self.tell(Notice::Foreground { pid, of: Some(of) });
     }
 
     fn message(&mut self, message: Msg) {
@@ -232,7 +269,9 @@ impl Machine {
             }
             Msg::Digested(lines) => {
                 if let Some(live) = &mut self.live {
-                    live.digest.add(lines);
+                    for (pid, page, line) in lines {
+                        live.digests.entry(pid).or_default().add(page, line);
+                    }
                 }
                 self.show_digest();
             }
@@ -253,12 +292,12 @@ impl Machine {
         let Some(process) = live.kernel.processes().get(&live.pid).filter(|process| process.is_idle()) else {
             return;
         };
-        if !live.digest.is_due() {
+        let Some(digest) = live.digests.get_mut(&process.pid()).filter(|digest| digest.is_due()) else {
             return;
-        }
+        };
         let room = live.kernel.config().map_or(0, Config::digest_tokens);
         // Without it nothing is lost: the pages are found as before.
-        if let Ok(Some(page)) = live.digest.page(live.engine.as_ref(), process.next_page(), room) {
+        if let Ok(Some(page)) = digest.page(live.engine.as_ref(), live.kernel.next_page(), room) {
             let pid = live.pid;
             self.apply(Event::Digested { pid, page });
         }
@@ -274,7 +313,7 @@ impl Machine {
         let Loaded { engine, tools, writer } = loaded;
         let begun = match self.setup.session.clone() {
             Session::New(name) => self.begin(&name, &engine, &tools)?,
-            Session::Continue(name) => self.resume(&name, &engine)?,
+            Session::Continue { name, conversation, .. } => self.resume(&name, conversation, &engine)?,
         };
         let Begun { kernel, swap, session, seq, pid } = begun;
         let at_once = !self.setup.interactive;
@@ -294,7 +333,7 @@ impl Machine {
             workers,
             background,
             swap,
-            digest: Digest::default(),
+            digests: HashMap::new(),
             previews,
             session: session.clone(),
             seq,
@@ -305,8 +344,12 @@ impl Machine {
             self.apply(Event::Restarted);
             self.restarting = false;
         }
+        if matches!(self.setup.session, Session::Continue { fork: true, .. }) {
+            self.apply(Event::Fork { pid });
+        }
         let load_ms = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
-        self.tell(Notice::Ready { engine: info, session, load_ms });
+        let pid = self.live.as_ref().map_or(pid, |live| live.pid);
+        self.tell(Notice::Ready { engine: info, session, pid, load_ms });
         self.wake_background();
         self.tell_memory();
         Ok(())
@@ -361,7 +404,7 @@ impl Machine {
                 .map_err(|error| unusable("the session cannot be recorded", error.to_string()))?;
             for effect in kernel.step(event) {
                 match effect {
-                    Effect::Spawned { pid: spawned } => pid = spawned,
+                    Effect::Spawned { pid: spawned, .. } => pid = spawned,
                     Effect::Refused { error } => return Err(Failure::config(error.to_string())),
                     _ => {}
                 }
@@ -373,12 +416,25 @@ impl Machine {
         Ok(Begun { kernel, swap, session: name.to_owned(), seq: 2, pid })
     }
 
-    fn resume(&self, name: &str, engine: &Arc<dyn Engine>) -> Result<Begun, Failure> {
+    fn resume(
+        &self,
+        name: &str,
+        conversation: Option<Pid>,
+        engine: &Arc<dyn Engine>,
+    ) -> Result<Begun, Failure> {
         let events = self.setup.journal.load(name).map_err(|error| Failure::config(error.to_string()))?;
-        let (kernel, swapped) = swap::replay(&events);
-        let Some((config, pid)) = kernel.config().zip(kernel.processes().keys().next().copied()) else {
+        let told = swap::replay(&events);
+        let pid = conversation.unwrap_or(told.pid);
+        let Some(config) = told.kernel.config().filter(|_| !told.kernel.processes().is_empty()) else {
             return Err(Failure::config(format!("session {name} has no conversation; start a new one")));
         };
+        if !told.kernel.processes().contains_key(&pid) {
+            let known = told.kernel.processes().keys().map(ToString::to_string).collect::<Vec<_>>();
+            return Err(Failure::usage(format!(
+                "session {name} has no conversation {pid}; it has {}",
+                known.join(", ")
+            )));
+        }
         let (then, now) = (&config.engine, engine.info());
         if then.model != now.model || then.n_ctx != now.n_ctx {
             return Err(Failure::usage(format!(
@@ -390,7 +446,7 @@ impl Machine {
         let journal = &self.setup.journal;
         let (dir, embedder) = (self.setup.swap.as_deref(), self.setup.embedder.as_ref());
         let (swap, was_damaged) =
-            SwapSpace::resume(dir, name, journal, &swapped, embedder).map_err(|reason| {
+            SwapSpace::resume(dir, name, journal, &told, embedder).map_err(|reason| {
                 Failure::config(format!("what left the window of session {name} cannot be kept: {reason}"))
             })?;
         if was_damaged {
@@ -398,14 +454,14 @@ impl Machine {
                 "the index of what was said earlier was damaged; it was made anew from the journal".into();
             self.tell(Notice::Failed { message });
         }
-        Ok(Begun { kernel, swap, session: name.to_owned(), seq: events.len() as u64, pid })
+        Ok(Begun { kernel: told.kernel, swap, session: name.to_owned(), seq: events.len() as u64, pid })
     }
 
     fn input(&mut self, text: &str, attached: &[(String, String)], options: TurnOptions) {
         let Some(live) = &self.live else { return };
         let (pid, engine) = (live.pid, Arc::clone(&live.engine));
         let config_budget = live.kernel.config().map_or(0, Config::budget_tokens);
-        let mut next = live.kernel.next_page(pid).unwrap_or_default();
+        let mut next = live.kernel.next_page();
         let prepared = (|| {
             let content = encode(engine.as_ref(), text)?;
             let mut pages = Vec::new();
@@ -453,7 +509,11 @@ impl Machine {
             let input = matches!(event, Event::Input { .. });
             self.meddling = matches!(
                 event,
-                Event::Pin { .. } | Event::Evict { .. } | Event::Remember { .. } | Event::Forget { .. }
+                Event::Pin { .. }
+                    | Event::Evict { .. }
+                    | Event::Remember { .. }
+                    | Event::Forget { .. }
+                    | Event::Fork { .. }
             );
             let effects = live.kernel.step(event);
             if decoded && !effects.iter().any(|effect| matches!(effect, Effect::Ended { .. })) {
@@ -479,9 +539,9 @@ impl Machine {
     fn carry_out(&mut self, effect: Effect) -> Option<Event> {
         let live = self.live.as_ref()?;
         match effect {
-            Effect::PageIn { id, request, first, budget, .. } => {
+            Effect::PageIn { id, pid, request, first, budget } => {
                 let places = self.places();
-                live.workers.send(Job::PageIn { id, request, first, budget, places });
+                live.workers.send(Job::PageIn { id, pid, request, first, budget, places });
             }
             Effect::Decode { id, layout, grammar, sampling, max_tokens, show, .. } => {
                 let request = DecodeRequest { layout, grammar, sampling, max_tokens };
@@ -511,10 +571,10 @@ impl Machine {
                 return Some(Event::Encoded { id, outcome });
             }
             Effect::Cancel { id } => return self.cancel(id),
-            Effect::Spawned { .. } => {}
-            Effect::Swap { pages, .. } => {
-                live.background.left(&pages);
-                live.workers.send(Job::Swap { pages });
+            Effect::Spawned { pid, of } => self.spawned(pid, of),
+            Effect::Swap { pid, pages } => {
+                live.background.left(pid, &pages);
+                live.workers.send(Job::Swap { pid, pages });
             }
             Effect::Remembered { page, text, .. } => {
                 let kept = self.setup.core.as_ref().map_or(Ok(()), |memory| memory.add(&text));
@@ -648,7 +708,7 @@ impl Machine {
             live.workers.settle(STOP_TIMEOUT);
         }
         // Who can be asked is likely to go on with the session later.
-        let goes_on = self.setup.interactive || matches!(self.setup.session, Session::Continue(_));
+        let goes_on = self.setup.interactive || matches!(self.setup.session, Session::Continue { .. });
         if let Some(live) = self.live.as_ref().filter(|_| goes_on) {
             live.engine.keep();
         }
@@ -703,7 +763,7 @@ impl Machine {
 
     fn tell_memory(&mut self) {
         if let Some(live) = &mut self.live {
-            let rows = pages::rows(&live.kernel, &mut live.previews);
+            let rows = pages::rows(&live.kernel, live.pid, &mut live.previews);
             self.tell(Notice::Memory(rows));
         }
     }

@@ -23,7 +23,7 @@ const READ_CHARS: usize = 2_000;
 const LINE_TOKENS: TokenCount = 32;
 
 /// What has been put into lines, and what waits for it.
-#[derive(Default)]
+#[derive(Default, Clone)]
 pub struct Digest {
     lines: VecDeque<(PageId, String)>,
     /// How many lines were not shown yet.
@@ -31,13 +31,11 @@ pub struct Digest {
 }
 
 impl Digest {
-    /// Adds lines.
-    pub fn add(&mut self, lines: Vec<(PageId, String)>) {
-        for (page, line) in lines {
-            self.lines.retain(|(other, _)| *other != page);
-            self.lines.push_back((page, line));
-            self.fresh += 1;
-        }
+    /// Adds a line.
+    pub fn add(&mut self, page: PageId, line: String) {
+        self.lines.retain(|(other, _)| *other != page);
+        self.lines.push_back((page, line));
+        self.fresh += 1;
         while self.lines.len() > LINES_MAX {
             self.lines.pop_front();
         }

@@ -5,15 +5,16 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use lucid_kernel::abi::{
-    Encoded, Fault, FaultKind, FileRange, Label, Outcome, PageId, PageRequest, Provenance, Recall, Secrecy,
-    SourcePage, TokenCount, Trust,
+    Encoded, Fault, FaultKind, FileRange, Label, Outcome, PageId, PageRequest, Pid, Provenance, Recall,
+    Secrecy, SourcePage, TokenCount, Trust,
 };
 use lucid_kernel::memory::{ContextWindow, Page, PageKind};
 use lucid_kernel::port::{Disk, DiskError, Engine, EngineError, Hit, SwapHit};
+use lucid_kernel::process::Process;
 use lucid_kernel::relevance::{Words, words};
 use lucid_kernel::{Kernel, prompt};
 
-use super::api::PageRow;
+use super::api::{ConversationRow, PageRow};
 use super::excerpt::excerpt;
 use super::follow::{follow, identifiers};
 use super::fresh::check;
@@ -502,27 +503,50 @@ pub fn shown_path(path: &str, folder: &str) -> String {
 /// So many pages that left are told of, the newest.
 const EVICTED_TOLD: usize = 100;
 
-/// What is in memory, resident pages first, in the order of the window; then what left last.
-/// `previews` has the first words of all pages that were told of before.
-pub fn rows(kernel: &Kernel, previews: &mut HashMap<PageId, String>) -> Vec<PageRow> {
+/// What a conversation has in memory, resident pages first, in the order of the window; then what left
+/// last. `previews` has the first words of all pages that were told of before.
+pub fn rows(kernel: &Kernel, pid: Pid, previews: &mut HashMap<PageId, String>) -> Vec<PageRow> {
+    let Some(process) = kernel.processes().get(&pid) else { return Vec::new() };
+    let (table, window) = (process.table(), process.window());
     let mut out = Vec::new();
-    for process in kernel.processes().values() {
-        let (table, window) = (process.table(), process.window());
-        for slot in window.slots() {
-            let Some((page, content)) = table.get(slot.page).zip(table.content(slot.page)) else { continue };
-            let preview = previews.entry(page.id).or_insert_with(|| preview(&content.text)).clone();
-            out.push(row(page, true, preview));
-        }
-        let mut evicted: Vec<&Page> =
-            table.iter_back().filter(|page| is_missed(page, window)).take(EVICTED_TOLD).collect();
-        evicted.reverse();
-        out.extend(
-            evicted
-                .into_iter()
-                .map(|page| row(page, false, previews.get(&page.id).cloned().unwrap_or_default())),
-        );
+    for slot in window.slots() {
+        let Some((page, content)) = table.get(slot.page).zip(table.content(slot.page)) else { continue };
+        let preview = previews.entry(page.id).or_insert_with(|| preview(&content.text)).clone();
+        out.push(row(kernel, process, page, preview));
     }
+    let mut evicted: Vec<&Page> =
+        table.iter_back().filter(|page| is_missed(page, window)).take(EVICTED_TOLD).collect();
+    evicted.reverse();
+    let preview = |page: &Page| previews.get(&page.id).cloned().unwrap_or_default();
+    out.extend(evicted.into_iter().map(|page| row(kernel, process, page, preview(page))));
     out
+}
+
+/// The conversations of a session.
+pub fn conversations(
+    kernel: &Kernel,
+    current: Pid,
+    previews: &HashMap<PageId, String>,
+) -> Vec<ConversationRow> {
+    let row = |process: &Process| {
+        let pages = process.table();
+        let is_asked = |page: &&Page| page.kind == PageKind::Turn && page.provenance == Provenance::User;
+        let shared = pages.iter().filter(|page| kernel.sharers(page.id).nth(1).is_some()).count();
+        ConversationRow {
+            pid: process.pid(),
+            current: process.pid() == current,
+            of: process.fork_of(),
+            turns: process.turns(),
+            pages: (pages.len(), shared),
+            asked: pages
+                .iter_back()
+                .find(is_asked)
+                .and_then(|page| previews.get(&page.id))
+                .cloned()
+                .unwrap_or_default(),
+        }
+    };
+    kernel.processes().values().map(row).collect()
 }
 
 /// Whether a page left and holds what nothing else does: a digest is made anew.
@@ -545,17 +569,18 @@ pub fn preview(text: &str) -> String {
     words.chars().take(PREVIEW_CHARS).collect()
 }
 
-/// One page as a line.
-pub fn row(page: &Page, resident: bool, preview: String) -> PageRow {
+/// One page of a conversation as a line.
+pub fn row(kernel: &Kernel, process: &Process, page: &Page, preview: String) -> PageRow {
     PageRow {
         page: page.id,
         kind: page.kind.name().to_owned(),
         tokens: page.tokens,
-        resident,
+        resident: process.window().holds(page.id),
         pinned: page.pinned,
         turn: page.last_used_turn,
         provenance: page.provenance.clone(),
         preview,
+        shared_with: kernel.sharers(page.id).filter(|pid| *pid != process.pid()).collect(),
     }
 }
 

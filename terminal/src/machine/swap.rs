@@ -3,10 +3,10 @@
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use lucid_disk::{Limits, RamSwap, TantivySwap};
-use lucid_kernel::abi::{Effect, PageId, Provenance, Swapped};
+use lucid_kernel::abi::{Effect, Event, PageId, Pid, Provenance, Swapped};
 use lucid_kernel::port::{CancelFlag, DiskError, Embedder, Journal, Swap, SwapHit};
 use lucid_kernel::{Kernel, journal};
 
@@ -16,14 +16,18 @@ const SWAPS_MAX: usize = 32;
 /// So much of a question is kept beside its answer, in characters.
 const ASKED_CHARS: usize = 160;
 
-/// One session's swap.
+/// What swap keeps for each conversation, and where it came from.
+type Kept = HashMap<Pid, HashMap<PageId, Provenance>>;
+
+/// One session's swap, as one of its conversations sees it. Conversations share what they have in
+/// common: an address names the same page in all of them, and its text is kept once.
 #[derive(Clone)]
 pub struct SwapSpace {
     session: String,
     journal: Arc<dyn Journal>,
     swap: Arc<dyn Swap>,
-    /// Where each page that it keeps came from.
-    kept: Arc<Mutex<HashMap<PageId, Provenance>>>,
+    kept: Arc<Mutex<Kept>>,
+    pid: Pid,
 }
 
 impl SwapSpace {
@@ -49,17 +53,31 @@ impl SwapSpace {
     }
 
     fn with(session: &str, journal: &Arc<dyn Journal>, swap: Arc<dyn Swap>) -> Self {
-        Self { session: session.to_owned(), journal: Arc::clone(journal), swap, kept: Arc::default() }
+        let (session, journal) = (session.to_owned(), Arc::clone(journal));
+        Self { session, journal, swap, kept: Arc::default(), pid: Pid::default() }
     }
 
-    fn note(&self, pages: &[Swapped]) {
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.extend(pages.iter().map(|page| (page.page, page.provenance.clone())));
+    /// The same as this conversation sees it.
+    #[must_use]
+    pub fn of(&self, pid: Pid) -> Self {
+        Self { pid, ..self.clone() }
+    }
+
+    /// What is kept for one conversation is kept for this one too, which begins as its fork.
+    pub fn fork(&self, of: Pid) {
+        let mut kept = self.kept();
+        if let Some(shared) = kept.get(&of).cloned() {
+            kept.insert(self.pid, shared);
+        }
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Where a page that it keeps came from.
     pub fn provenance(&self, page: PageId) -> Option<Provenance> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner).get(&page).cloned()
+        self.kept().get(&self.pid)?.get(&page).cloned()
     }
 
     /// The swap of a session that goes on. What it lacks is taken from the journal, all of it when
@@ -71,7 +89,7 @@ impl SwapSpace {
         dir: Option<&Path>,
         session: &str,
         journal: &Arc<dyn Journal>,
-        pages: &[Swapped],
+        told: &Replayed,
         embedder: Option<&Arc<dyn Embedder>>,
     ) -> Result<(Self, bool), String> {
         let folder = dir.map(|dir| folder(dir, session));
@@ -79,23 +97,40 @@ impl SwapSpace {
         let is_damaged = matches!(opened, Some(Err(_)));
         if let Some(Ok(swap)) = opened
             && let Ok(kept) = usize::try_from(swap.pages())
-            && let Some((kept, missing)) = pages.split_at_checked(kept)
+            && let Some(missing) = told.swapped.get(kept..)
         {
             // What left last may not have been kept before the program ended.
             let space = Self::with(session, journal, Arc::new(with_embedder(swap, embedder)));
-            space.note(kept);
-            if !missing.is_empty() {
-                space.keep(missing)?;
-            }
+            space.restore(missing, told)?;
             return Ok((space, false));
         }
         let space = Self::begin(dir, session, journal, embedder).map_err(|error| error.to_string())?;
-        space.keep(pages)?;
+        space.restore(&told.swapped, told)?;
         Ok((space, is_damaged))
+    }
+
+    /// Keeps what is missing of what a session's events tell.
+    fn restore(&self, missing: &[(Pid, Swapped)], told: &Replayed) -> Result<(), String> {
+        for run in missing.chunk_by(|(one, _), (other, _)| one == other) {
+            self.add(&run.iter().map(|(_, page)| page.clone()).collect::<Vec<_>>())?;
+        }
+        self.kept().clone_from(&told.kept);
+        Ok(())
     }
 
     /// Lets pages be found from now on.
     pub fn keep(&self, pages: &[Swapped]) -> Result<(), String> {
+        let is_kept = |page: &Swapped| self.kept().values().any(|kept| kept.contains_key(&page.page));
+        let new: Vec<Swapped> = pages.iter().filter(|page| !is_kept(page)).cloned().collect();
+        if !new.is_empty() {
+            self.add(&new)?;
+        }
+        let pages = pages.iter().map(|page| (page.page, page.provenance.clone()));
+        self.kept().entry(self.pid).or_default().extend(pages);
+        Ok(())
+    }
+
+    fn add(&self, pages: &[Swapped]) -> Result<(), String> {
         let texts =
             pages.iter().map(|page| self.text(page.page, page.event)).collect::<Result<Vec<_>, _>>()?;
         // An answer is found by its question too, which often says what it is about.
@@ -123,14 +158,21 @@ impl SwapSpace {
             .collect();
         let kept: Vec<(PageId, &str, &str)> =
             worded.iter().map(|(page, question, text)| (*page, question.as_str(), *text)).collect();
-        self.swap.keep(&kept).map_err(|error| error.to_string())?;
-        self.note(pages);
-        Ok(())
+        self.swap.keep(&kept).map_err(|error| error.to_string())
     }
 
     /// The pieces of pages that match best.
     pub fn find(&self, query: &str, at_most: usize) -> Result<Vec<SwapHit>, DiskError> {
-        if self.swap.pages() == 0 { Ok(Vec::new()) } else { self.swap.find(query, at_most) }
+        let mine = self.kept().get(&self.pid).map_or(0, HashMap::len);
+        if mine == 0 {
+            return Ok(Vec::new());
+        }
+        // As many more as others have of what there is, which are not to be seen here.
+        let all = usize::try_from(self.swap.pages()).unwrap_or(usize::MAX);
+        let mut found = self.swap.find(query, at_most.saturating_mul(all.div_ceil(mine)))?;
+        found.retain(|hit| self.provenance(hit.page).is_some());
+        found.truncate(at_most);
+        Ok(found)
     }
 
     /// Prepares so many pieces to be found by their meaning, and gives how many are left.
@@ -173,16 +215,42 @@ fn folder(dir: &Path, session: &str) -> PathBuf {
     dir.join(session)
 }
 
-/// Folds a session's events, and gives what swap is to keep of it.
-pub fn replay(events: &[lucid_kernel::abi::Event]) -> (Kernel, Vec<Swapped>) {
-    let mut kernel = Kernel::default();
-    let mut swapped = Vec::new();
+/// What a session's events tell.
+pub struct Replayed {
+    /// The state after them.
+    pub kernel: Kernel,
+    /// The conversation that was spoken to last.
+    pub pid: Pid,
+    /// What swap is to keep, each page once, in the order in which it left its first conversation.
+    pub swapped: Vec<(Pid, Swapped)>,
+    kept: Kept,
+}
+
+/// Folds a session's events.
+pub fn replay(events: &[Event]) -> Replayed {
+    let (mut kernel, mut pid) = (Kernel::default(), Pid::default());
+    let (mut swapped, mut kept) = (Vec::new(), Kept::new());
+    let mut seen: HashSet<PageId> = HashSet::new();
     for event in events {
+        if let Event::Input { pid: to, .. } = event {
+            pid = *to;
+        }
         for effect in kernel.step(event.clone()) {
-            if let Effect::Swap { pages, .. } = effect {
-                swapped.extend(pages);
+            match effect {
+                Effect::Spawned { pid: new, of } => {
+                    pid = new;
+                    let shared = of.and_then(|of| kept.get(&of)).cloned().unwrap_or_default();
+                    kept.insert(new, shared);
+                }
+                Effect::Swap { pid, pages } => {
+                    let of = kept.entry(pid).or_default();
+                    of.extend(pages.iter().map(|page| (page.page, page.provenance.clone())));
+                    let new = pages.into_iter().filter(|page| seen.insert(page.page));
+                    swapped.extend(new.map(|page| (pid, page)));
+                }
+                _ => {}
             }
         }
     }
-    (kernel, swapped)
+    Replayed { kernel, pid, swapped, kept }
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use lucid_disk::RamDisk;
 use lucid_engine::{Exchange, Pace, Scripted};
 use lucid_journal::RamJournal;
-use lucid_kernel::abi::{Event, StopReason, TurnEnd, TurnOptions, TurnReport};
+use lucid_kernel::abi::{Event, Pid, StopReason, TurnEnd, TurnOptions, TurnReport};
 use lucid_kernel::journal;
 use lucid_kernel::policy::Verdict;
 use lucid_kernel::port::{Engine, JournalError, SessionInfo};
@@ -127,6 +127,11 @@ impl Rig {
     fn events(&self) -> Vec<Event> {
         self.journal.load(SESSION).unwrap()
     }
+}
+
+/// The session of before, with this conversation or that spoken to last.
+fn goes_on(conversation: Option<Pid>) -> Session {
+    Session::Continue { name: SESSION.into(), conversation, fork: false }
 }
 
 fn plain(replies: &[&str]) -> Scripted {
@@ -273,7 +278,7 @@ fn a_process_that_died_in_a_call_does_not_run_it_again() {
     let engine = Scripted::new([Exchange::containing("not known what it did", "I do not know.")]);
     let mut rig = Rig::start(engine, Arc::clone(&tools), |setup| {
         setup.journal = Arc::clone(&left);
-        setup.session = Session::Continue(SESSION.into());
+        setup.session = goes_on(None);
     });
     let told = rig.until("a word on the turn before", |notice| match notice {
         Notice::Failed { message } => Some(message.clone()),
@@ -295,7 +300,7 @@ fn a_session_is_continued_only_with_its_own_model() {
     rig.machine.stop();
     let mut rig = Rig::start(plain(&[]).window(2048), Calc::two(), |setup| {
         setup.journal = journal;
-        setup.session = Session::Continue(SESSION.into());
+        setup.session = goes_on(None);
     });
     let (message, code) = rig.until("the refusal", |notice| match notice {
         Notice::Dead { message, code } => Some((message.clone(), *code)),

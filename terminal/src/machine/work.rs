@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use lucid_kernel::abi::{
-    Call, Decoded, EffectId, Event, Fault, FaultKind, Outcome, PageId, PageRequest, Returned, StopReason,
-    Swapped, TokenCount,
+    Call, Decoded, EffectId, Event, Fault, FaultKind, Outcome, PageId, PageRequest, Pid, Returned,
+    StopReason, Swapped, TokenCount,
 };
 use lucid_kernel::port::{CancelFlag, DecodeRequest, Delta, Engine};
 
@@ -38,6 +38,8 @@ pub enum Job {
     PageIn {
         /// The effect.
         id: EffectId,
+        /// For whom.
+        pid: Pid,
         /// What.
         request: PageRequest,
         /// The first address.
@@ -51,8 +53,17 @@ pub enum Job {
     Settle(Sender<()>),
     /// Let pages be found that left the window.
     Swap {
+        /// Whose.
+        pid: Pid,
         /// The pages.
         pages: Vec<Swapped>,
+    },
+    /// Let a conversation find what another one finds.
+    Fork {
+        /// The other one.
+        of: Pid,
+        /// The new one.
+        pid: Pid,
     },
     /// Run a tool.
     Call {
@@ -144,9 +155,9 @@ impl Worker {
                     done.unwrap_or_else(|_| Outcome::Failed(failed(FaultKind::Engine, "the engine was")));
                 Event::Decoded { id, outcome }
             }
-            Job::PageIn { id, request, first, budget, places } => {
+            Job::PageIn { id, pid, request, first, budget, places } => {
                 let done = catch_unwind(AssertUnwindSafe(|| {
-                    places.page_in(self.engine.as_ref(), &self.swap, &request, first, budget)
+                    places.page_in(self.engine.as_ref(), &self.swap.of(pid), &request, first, budget)
                 }));
                 let outcome =
                     done.unwrap_or_else(|_| Outcome::Failed(failed(FaultKind::Disk, "the search was")));
@@ -161,8 +172,8 @@ impl Worker {
                 let _ = done.send(());
                 return;
             }
-            Job::Swap { pages } => {
-                let kept = catch_unwind(AssertUnwindSafe(|| self.keep(&pages)));
+            Job::Swap { pid, pages } => {
+                let kept = catch_unwind(AssertUnwindSafe(|| self.keep(pid, &pages)));
                 let kept = kept.unwrap_or_else(|_| Err("by a mistake in the program".into()));
                 if let Err(reason) = kept {
                     let message = format!("what left the window will not be found by searching: {reason}");
@@ -170,6 +181,7 @@ impl Worker {
                 }
                 return;
             }
+            Job::Fork { of, pid } => return self.swap.of(pid).fork(of),
             Job::Call { id, call, cancel } => {
                 let done = catch_unwind(AssertUnwindSafe(|| self.call(&call, &cancel)));
                 let outcome =
@@ -187,8 +199,8 @@ impl Worker {
         }
     }
 
-    fn keep(&self, pages: &[Swapped]) -> Result<(), String> {
-        self.swap.keep(pages)?;
+    fn keep(&self, pid: Pid, pages: &[Swapped]) -> Result<(), String> {
+        self.swap.of(pid).keep(pages)?;
         if self.embeds_at_once {
             self.swap.embed(usize::MAX, &CancelFlag::new()).map_err(|error| error.to_string())?;
         }

@@ -2,19 +2,20 @@
 
 use std::fmt::Write as _;
 
-use lucid_kernel::abi::{Call, EffectId, PageId, SourcePage, TurnEnd, TurnReport};
+use lucid_kernel::abi::{Call, EffectId, PageId, Pid, SourcePage, TurnEnd, TurnReport};
 use lucid_kernel::port::{Delta, MountReport, Skip};
 
 use super::state::{Action, Cost, Overlay, Question, State};
 use super::text::{count, seconds, thousands};
-use super::transcript::Item;
-use crate::machine::api::{Notice, PageRow};
+use super::transcript::{Item, Scroll, Transcript};
+use crate::machine::api::{ConversationRow, Notice, PageRow};
 
 impl State {
     pub(super) fn on_notice(&mut self, notice: Notice, actions: &mut Vec<Action>) {
         match notice {
             Notice::Loading { what, part } => self.loading = Some((what, part)),
-            Notice::Ready { engine, load_ms, .. } => {
+            Notice::Ready { engine, pid, load_ms, .. } => {
+                self.pid = Some(pid);
                 let window = thousands(engine.n_ctx);
                 let load = seconds(load_ms);
                 self.note(format!(
@@ -70,6 +71,11 @@ impl State {
                 self.questions.push_back(Question { id, call, reason });
             }
             Notice::Memory(rows) => self.memory = rows,
+            Notice::Foreground { pid, of } => self.on_foreground(pid, of),
+            Notice::Conversations(rows) => {
+                self.note(conversation_list(&rows));
+                self.transcript.scroll = Scroll::Follow;
+            }
             Notice::Page(id, page) => self.on_page(id, page),
             Notice::Remembered { page, text } => {
                 self.transcript.push(Item::Note(format!("remembered as {page}: {text}")));
@@ -148,9 +154,41 @@ impl State {
         self.send_next(actions);
     }
 
+    /// The screen shows another conversation from now on; what was on it is kept for a return.
+    fn on_foreground(&mut self, pid: Pid, of: Option<Pid>) {
+        let Some(was) = self.pid.replace(pid).filter(|was| *was != pid) else { return };
+        let shown = (self.transcript.clone(), self.cost);
+        if of == Some(was) {
+            self.note(format!("this is {pid} now, which knows all that {was} does; /fg {was} goes back"));
+        } else {
+            let (transcript, cost) = self.others.remove(&pid).unwrap_or_else(|| {
+                let mut transcript = Transcript::default();
+                transcript.push(Item::Welcome);
+                (transcript, None)
+            });
+            (self.transcript, self.cost) = (transcript, cost);
+            self.note(format!("this is {pid} again"));
+        }
+        self.others.insert(was, shown);
+        self.transcript.scroll = Scroll::Follow;
+    }
+
     pub(super) fn note(&mut self, text: impl Into<String>) {
         self.transcript.push(Item::Note(text.into()));
     }
+}
+
+/// A line for each conversation.
+fn conversation_list(rows: &[ConversationRow]) -> String {
+    let lines = rows.iter().map(|row| {
+        let current = if row.current { " (this one)" } else { "" };
+        let of = row.of.map_or_else(String::new, |of| format!(", forked from {of}"));
+        let (pages, shared) = row.pages;
+        let turns = count(row.turns.into(), "turn");
+        let asked = if row.asked.is_empty() { String::new() } else { format!(": {}", row.asked) };
+        format!("{}{current}: {turns}, {}, {shared} shared{of}{asked}", row.pid, count(pages as u64, "page"))
+    });
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 /// One line on what a mount did.

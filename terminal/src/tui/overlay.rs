@@ -152,6 +152,9 @@ fn memory(state: &State, width: usize) -> Vec<Line<'static>> {
     let mut lines = vec![Line::styled(fit(&head, width), theme.dim())];
     let largest = state.memory.iter().map(|row| row.tokens).max().unwrap_or(1).max(1);
     lines.extend(state.memory.iter().map(|row| memory_row(row, largest, source, preview, state)));
+    if state.memory.iter().any(|row| !row.shared_with.is_empty()) {
+        lines.extend(wrap_plain("* shared with another conversation (/ps)", width, theme.dim()));
+    }
     lines
 }
 
@@ -166,11 +169,13 @@ fn memory_row(row: &PageRow, largest: u32, source: usize, preview: usize, state:
     let part = if row.resident { f64::from(row.tokens) / f64::from(largest) } else { 0.0 };
     spans.extend(status::bar(part, 8, state));
     // Not resident means evicted: still searchable, and read back when it is needed.
-    spans.push(Span::raw(match (row.resident, row.pinned) {
-        (true, true) => "  pin  ",
-        (true, false) => "  in   ",
-        (false, _) => "  out  ",
-    }));
+    let place = match (row.resident, row.pinned) {
+        (true, true) => "  pin",
+        (true, false) => "  in",
+        (false, _) => "  out",
+    };
+    let shared = if row.shared_with.is_empty() { "" } else { "*" };
+    spans.push(Span::raw(pad(&format!("{place}{shared}"), 7)));
     let place = items::source(&row.provenance, state);
     spans.push(Span::styled(pad(&place, source.saturating_sub(1)), theme.accent()));
     spans.push(Span::raw(" "));
@@ -182,7 +187,9 @@ fn page_lines(row: &PageRow, page: &SourcePage, state: &State, width: usize) -> 
     let theme = state.theme;
     let place = if row.resident { "in the window" } else { "out of the window" };
     let source = items::source(&page.provenance, state);
-    let head = format!("{} · {} · {place} · from {source}", row.kind, count(row.tokens, "token"));
+    let also: Vec<String> = row.shared_with.iter().map(ToString::to_string).collect();
+    let also = if also.is_empty() { String::new() } else { format!(" · shared with {}", also.join(", ")) };
+    let head = format!("{} · {} · {place} · from {source}{also}", row.kind, count(row.tokens, "token"));
     let mut lines = wrap_plain(&head, width, theme.dim());
     lines.push(Line::default());
     lines.extend(wrap_plain(&page.text, width, theme.plain()));

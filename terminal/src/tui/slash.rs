@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use lucid_kernel::abi::PageId;
+use lucid_kernel::abi::{PageId, Pid};
 
 /// A command of the user to the screen.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,6 +23,12 @@ pub enum Slash {
     Remember(String),
     /// Let it not be known any more.
     Forget(PageId),
+    /// Begin a conversation that knows what this one does.
+    Fork,
+    /// List the conversations.
+    Conversations,
+    /// Go on with another one.
+    Foreground(Pid),
     /// Mount a folder.
     Mount(String),
     /// Take a folder out.
@@ -34,7 +40,7 @@ pub enum Slash {
 }
 
 /// Name, argument and purpose of each command.
-pub const COMMANDS: [(&str, &str, &str); 12] = [
+pub const COMMANDS: [(&str, &str, &str); 15] = [
     ("/help", "", "keys and commands"),
     ("/mem", "", "show or hide what is in the model's memory"),
     ("/page", "p42", "show one page of memory"),
@@ -43,6 +49,9 @@ pub const COMMANDS: [(&str, &str, &str); 12] = [
     ("/evict", "p42", "take a page out of memory; it can be found and read again"),
     ("/remember", "TEXT", "keep a fact for this and all later sessions"),
     ("/forget", "p42", "drop such a fact"),
+    ("/fork", "", "go on in a new conversation that knows all of this one, which stays as it is"),
+    ("/ps", "", "list the conversations of this session"),
+    ("/fg", "t1", "go on with another one"),
     ("/mount", "DIR", "let answers come from the files of a folder"),
     ("/umount", "DIR", "take a folder out"),
     ("/mounts", "", "list the mounted folders"),
@@ -60,11 +69,15 @@ pub fn parse(line: &str) -> Option<Result<Slash, String>> {
     Some(match (name, argument) {
         ("/help", _) => Ok(Slash::Help),
         ("/mem", _) => Ok(Slash::Memory),
+        ("/fork", _) => Ok(Slash::Fork),
+        ("/ps", _) => Ok(Slash::Conversations),
         ("/mounts", _) => Ok(Slash::Mounts),
         ("/quit", _) => Ok(Slash::Quit),
-        ("/page" | "/pin" | "/unpin" | "/evict" | "/remember" | "/forget" | "/mount" | "/umount", "") => {
-            Err(missing(name))
-        }
+        (
+            "/page" | "/pin" | "/unpin" | "/evict" | "/remember" | "/forget" | "/fg" | "/mount" | "/umount",
+            "",
+        ) => Err(missing(name)),
+        ("/fg", name) => Pid::from_str(name).map(Slash::Foreground).map_err(|error| error.to_string()),
         ("/page" | "/pin" | "/unpin" | "/evict" | "/forget", address) => {
             let of = match name {
                 "/page" => Slash::Page,

@@ -1,10 +1,10 @@
 //! All that the screen knows, as plain data: [`State::update`] is the only way it changes,
 //! and it does no work itself but says what is to be done.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use crossterm::event::KeyEvent;
-use lucid_kernel::abi::{Call, EffectId, EngineInfo, PageId, SourcePage, TurnOptions, Usage};
+use lucid_kernel::abi::{Call, EffectId, EngineInfo, PageId, Pid, SourcePage, TurnOptions, Usage};
 use lucid_kernel::port::{Mount, MountProgress};
 
 use super::editor::Editor;
@@ -127,6 +127,10 @@ pub struct State {
     pub last_key_ms: u64,
     /// What was said and done.
     pub transcript: Transcript,
+    /// The conversation that is spoken to, once it is known.
+    pub pid: Option<Pid>,
+    /// What was said and done in the others.
+    pub others: BTreeMap<Pid, (Transcript, Option<Cost>)>,
     /// The input line.
     pub editor: Editor,
     /// The inputs of before.
@@ -181,6 +185,8 @@ impl State {
             now_ms: 0,
             last_key_ms: 0,
             transcript,
+            pid: None,
+            others: BTreeMap::new(),
             editor: Editor::default(),
             history,
             queue: VecDeque::new(),

@@ -7,7 +7,7 @@ mod screens;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use lucid_kernel::abi::{
-    Call, Citation, Encoded, EngineInfo, FileRange, Label, MemoryUse, PageId, Provenance, Returned,
+    Call, Citation, Encoded, EngineInfo, FileRange, Label, MemoryUse, PageId, Pid, Provenance, Returned,
     SourcePage, Trust, TurnEnd, TurnReport, Usage,
 };
 use lucid_kernel::port::{Delta, Mount, MountOptions};
@@ -18,7 +18,7 @@ use super::Setup;
 use super::history::History;
 use super::state::{Action, Msg, State};
 use super::view;
-use crate::machine::api::{Command, Notice, PageRow};
+use crate::machine::api::{Command, ConversationRow, Notice, PageRow};
 
 fn setup() -> Setup {
     Setup {
@@ -108,6 +108,9 @@ impl Stage {
                 Command::Evict { page } => format!("evict {page}"),
                 Command::Remember { text } => format!("remember {text}"),
                 Command::Forget { page } => format!("forget {page}"),
+                Command::Fork => "fork".into(),
+                Command::Foreground { pid } => format!("foreground {pid}"),
+                Command::Conversations => "conversations".into(),
                 Command::Quit => "quit".into(),
             }),
             _ => None,
@@ -178,6 +181,7 @@ fn parse_key(word: &str) -> KeyEvent {
 
 fn ready() -> Notice {
     Notice::Ready {
+        pid: Pid(1),
         engine: EngineInfo {
             engine: "scripted".into(),
             model: "qwen2.5-coder-1.5b".into(),
@@ -252,6 +256,7 @@ fn row(page: u64, kind: &str, tokens: u32, resident: bool, provenance: Provenanc
         turn: 1,
         provenance,
         preview: preview.into(),
+        shared_with: Vec::new(),
     }
 }
 

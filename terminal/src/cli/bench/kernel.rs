@@ -74,7 +74,7 @@ impl Rig {
         let effects =
             kernel.step(Event::Spawn { system: encoded("You help."), tools: Vec::new(), core: Vec::new() });
         let pid =
-            effects.iter().find_map(|e| if let Effect::Spawned { pid } = e { Some(*pid) } else { None });
+            effects.iter().find_map(|e| if let Effect::Spawned { pid, .. } = e { Some(*pid) } else { None });
         let mut rig = Self { kernel, pid: pid.unwrap_or_default() };
         let mut turn = 0;
         while rig.kernel.processes().values().next().is_some_and(|process| process.table().len() < pages) {

@@ -112,7 +112,7 @@ fn booted(engine: &dyn Engine) -> Result<(Kernel, lucid_kernel::abi::Pid), Failu
     let system = encoded(engine, &prompt::system(&[], true))?;
     let effects = kernel.step(Event::Spawn { system, tools: Vec::new(), core: Vec::new() });
     let pid = effects.iter().find_map(|effect| match effect {
-        Effect::Spawned { pid } => Some(*pid),
+        Effect::Spawned { pid, .. } => Some(*pid),
         _ => None,
     });
     let pid = pid.ok_or_else(|| Failure::task("the kernel did not begin a conversation"))?;

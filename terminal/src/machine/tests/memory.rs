@@ -164,7 +164,7 @@ fn a_damaged_swap_is_made_anew_from_the_journal() {
         let left = Arc::clone(&journal);
         let mut rig = Rig::start(engine, Calc::two(), |setup| {
             setup.journal = left;
-            setup.session = Session::Continue(SESSION.into());
+            setup.session = goes_on(None);
             keep(setup);
         });
         assert_eq!(turn(&mut rig, "What name does my zebra have?").answer, "Anton.");
@@ -228,4 +228,76 @@ fn what_left_the_window_is_told_in_a_line_each_until_newer_lines_take_its_place(
     }
     assert!(text.lines().count() >= 2, "{text}");
     rig.machine.stop();
+}
+
+#[test]
+fn a_fork_shares_what_was_said_and_the_rest_is_its_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let swap = folder.path().join("swap");
+    let keep = |setup: &mut Setup| setup.swap = Some(swap.clone());
+    let joke = || (0..14).map(|n| Exchange::any(format!("It rained on day {n} and nobody laughed.")));
+    let replies = std::iter::once(Exchange::any("A fine name."))
+        .chain(joke())
+        .chain([Exchange::any("Another one.")])
+        .chain(joke())
+        .chain([Exchange::containing("zebra is called Anton", "Anton."), Exchange::any("I do not know.")])
+        .chain([Exchange::containing("zebra is called Anton", "Anton.")]);
+    let mut rig = Rig::start(Scripted::new(replies).window(SMALL), Calc::two(), keep);
+    turn(&mut rig, "My zebra is called Anton.");
+    filler(&mut rig, 14);
+    rig.machine.commands.send(Command::Fork).unwrap();
+    let foreground = |notice: &Notice| match notice {
+        Notice::Foreground { pid, of } => Some((*pid, *of)),
+        _ => None,
+    };
+    let (branch, of) = rig.until("the fork", foreground);
+    assert_eq!((branch, of), (Pid(2), Some(Pid(1))));
+    turn(&mut rig, "My walrus is called Bert.");
+    filler(&mut rig, 14);
+    assert_eq!(turn(&mut rig, "What name does my zebra have?").answer, "Anton.");
+    rig.machine.commands.send(Command::Conversations).unwrap();
+    let rows = rig.until("the list", |notice| match notice {
+        Notice::Conversations(rows) => Some(rows.clone()),
+        _ => None,
+    });
+    let [one, two] = &rows[..] else { panic!("{rows:?}") };
+    assert_eq!((one.turns, two.turns, two.of, two.current), (15, 31, Some(Pid(1)), true));
+    assert_eq!(
+        (one.pages.1, one.pages.1),
+        (one.pages.0, two.pages.1),
+        "all of the first is shared: {rows:?}"
+    );
+    // The other one knows nothing of the walrus, and the zebra as well as before.
+    rig.machine.commands.send(Command::Foreground { pid: Pid(1) }).unwrap();
+    assert_eq!(rig.until("the other one", foreground), (Pid(1), None));
+    turn(&mut rig, "What name does my walrus have?");
+    assert!(!resident(&mut rig).iter().any(|row| row.preview.contains("Bert")));
+    assert_eq!(turn(&mut rig, "What name does my zebra have?").answer, "Anton.");
+    let zebra = resident(&mut rig).into_iter().find(|row| row.preview.contains("Anton")).unwrap();
+    assert_eq!((zebra.page, zebra.shared_with), (PageId(2), vec![Pid(2)]));
+    rig.machine.commands.send(Command::Foreground { pid: Pid(9) }).unwrap();
+    rig.until("a refusal", |notice| {
+        matches!(notice, Notice::Failed { message } if message.contains("no conversation t9")).then_some(())
+    });
+    let journal = Arc::clone(&rig.journal);
+    rig.machine.stop();
+    // Later, also where swap has to be made anew.
+    for (conversation, question, answer, damage) in [
+        (Some(Pid(2)), "What name does my walrus have?", "walrus is called Bert", false),
+        (Some(Pid(2)), "What name does my walrus have?", "walrus is called Bert", true),
+        (None, "What name does my zebra have?", "zebra is called Anton", true),
+    ] {
+        if damage {
+            std::fs::write(swap.join(SESSION).join("meta.json"), "{").unwrap();
+        }
+        let left = Arc::clone(&journal);
+        let engine = Scripted::new([Exchange::containing(answer, "Yes.")]).window(SMALL);
+        let mut rig = Rig::start(engine, Calc::two(), |setup| {
+            setup.journal = left;
+            setup.session = goes_on(conversation);
+            keep(setup);
+        });
+        assert_eq!(turn(&mut rig, question).answer, "Yes.");
+        rig.machine.stop();
+    }
 }

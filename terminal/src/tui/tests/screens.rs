@@ -79,6 +79,42 @@ fn memory_overlay() {
 }
 
 #[test]
+fn conversations_are_forked_listed_and_returned_to() {
+    let mut stage = answered().size(100, 24);
+    stage.say("/fork");
+    stage.hear(Notice::Foreground { pid: Pid(2), of: Some(Pid(1)) });
+    stage.say("And in the branch?").hear(taken()).hear(ended("Here too."));
+    let row = |pid, of, turns, pages, asked: &str| ConversationRow {
+        pid: Pid(pid),
+        current: pid == 2,
+        of,
+        turns,
+        pages,
+        asked: asked.into(),
+    };
+    stage.say("/ps").hear(Notice::Conversations(vec![
+        row(1, None, 1, (7, 7), "What is a page?"),
+        row(2, Some(Pid(1)), 2, (9, 7), "And in the branch?"),
+    ]));
+    screen!("conversations", stage);
+    stage.say("/fg t1").hear(Notice::Foreground { pid: Pid(1), of: None });
+    let screen = stage.screen();
+    assert!(screen.contains("this is t1 again") && !screen.contains("And in the branch?"), "{screen}");
+    stage.say("/fg t2").hear(Notice::Foreground { pid: Pid(2), of: None });
+    assert!(stage.screen().contains("Here too."));
+    let mut rows = memory();
+    rows[1].shared_with = vec![Pid(1)];
+    stage.hear(Notice::Memory(rows)).say("/mem");
+    screen!("memory_shared", stage);
+    assert_eq!(
+        stage.sent()[1..],
+        ["fork", "input And in the branch?", "conversations", "foreground t1", "foreground t2"]
+    );
+    stage.say("/fg one");
+    assert!(stage.state.hint.clone().unwrap().contains("write it like t42"));
+}
+
+#[test]
 fn page_overlay() {
     let mut stage = answered().size(80, 16);
     stage.say("/page p7");
