@@ -16,8 +16,8 @@ use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 
 use crate::limits::{Limits, MAX_INSTANCES, MAX_REPORT_BYTES, MAX_TABLE_ELEMENTS};
 
-/// The interface through which a guest leaves its last words. See `plugins/wit/plugin.wit`.
-const DIAGNOSTICS: &str = "lucid:plugin/diagnostics@0.1.0";
+/// The interface through which a guest leaves its last words. See `plugins/wit/tool.wit`.
+const DIAGNOSTICS: &str = "lucid:tool/diagnostics@1.0.0";
 
 /// The state of one call.
 pub(crate) struct Sandbox {

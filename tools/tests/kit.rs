@@ -110,7 +110,7 @@ fn a_new_plugin_is_whole_and_never_overwrites() {
         "src/lib.rs",
         "src/lucid.rs",
         "wit/world.wit",
-        "wit/deps/lucid-plugin/plugin.wit",
+        "wit/deps/lucid-tool/tool.wit",
     ] {
         let text = std::fs::read_to_string(made.join(file)).unwrap();
         assert!(!text.contains("@NAME@") && !text.contains("@FN@"), "{file} has a gap that was not filled");

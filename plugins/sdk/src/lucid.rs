@@ -51,7 +51,7 @@ macro_rules! plugin {
         impl bindings::Guest for bindings::Plugin {
             $(
                 fn $name($($arg: $ty),*) $(-> $ret)? {
-                    $crate::lucid::report_panics(bindings::lucid::plugin::diagnostics::report);
+                    $crate::lucid::report_panics(bindings::lucid::tool::diagnostics::report);
                     $name($($arg),*)
                 }
             )+

@@ -16,7 +16,7 @@ const FILES: &[(&str, &str)] = &[
     ("src/lib.rs", include_str!("../../../plugins/template/src/lib.rs.in")),
     ("src/lucid.rs", include_str!("../../../plugins/sdk/src/lucid.rs")),
     ("wit/world.wit", include_str!("../../../plugins/template/wit/world.wit.in")),
-    ("wit/deps/lucid-plugin/plugin.wit", include_str!("../../../plugins/wit/plugin.wit")),
+    ("wit/deps/lucid-tool/tool.wit", include_str!("../../../plugins/wit/tool.wit")),
 ];
 
 /// Writes a new plugin into `parent/NAME` and says where.
