@@ -247,6 +247,37 @@ pub struct ToolSpec {
     pub keywords: Vec<String>,
     /// JSON schema of the arguments: always of type `object`.
     pub parameters: Value,
+    /// What it would be let do that was not granted yet: the user is asked before it runs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub wants: Vec<Want>,
+    /// How it is told to the model with a question that it fits, where there are too many tools for
+    /// the instructions to name them all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub described: Option<Encoded>,
+}
+
+/// A right that a tool asks for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Want {
+    /// Whose right it would be: that of all tools of a plugin.
+    pub plugin: String,
+    /// The right, as whoever runs the tool writes it.
+    pub right: String,
+    /// What it lets the tool do, for a person, to go on from "it may".
+    pub words: String,
+}
+
+/// How long a yes holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Extent {
+    /// For this call.
+    #[default]
+    Once,
+    /// For this session.
+    Session,
+    /// For all sessions from now on.
+    Always,
 }
 
 /// A checked call: the tool exists and the arguments fit its schema.
@@ -527,6 +558,9 @@ pub enum Event {
         id: EffectId,
         /// Whether the user allows it.
         allow: bool,
+        /// How long a yes holds for the rights that were asked for.
+        #[serde(default)]
+        extent: Extent,
     },
     /// Answers [`Effect::Encode`].
     Encoded {
@@ -648,6 +682,8 @@ pub enum Effect {
         pid: Pid,
         /// What to run.
         call: Call,
+        /// The rights that the user granted in this session, beyond those that the tool has anyway.
+        granted: Vec<String>,
     },
     /// Ask the user whether a call may run.
     Ask {
@@ -659,6 +695,8 @@ pub enum Effect {
         call: Call,
         /// Why the user is asked.
         reason: String,
+        /// The rights that a yes grants.
+        wants: Vec<Want>,
     },
     /// Turn a text of the kernel's own into tokens.
     Encode {

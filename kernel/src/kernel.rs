@@ -1,6 +1,6 @@
 //! The kernel: [`Kernel::step`] is the only way its state changes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -160,6 +160,8 @@ pub struct Kernel {
     processes: BTreeMap<Pid, Process>,
     scheduler: Scheduler,
     ids: Ids,
+    /// The rights that the user granted for the session, each with its plugin.
+    granted: BTreeSet<(String, String)>,
     /// How many events there were.
     events: u64,
 }
@@ -237,6 +239,7 @@ impl Kernel {
             config,
             ids: &mut self.ids,
             scheduler: &mut self.scheduler,
+            granted: &mut self.granted,
             event: self.events,
             out: Vec::new(),
         };
@@ -295,8 +298,12 @@ impl Kernel {
             Event::Returned { id, outcome } => {
                 owner(&mut self.processes, id)?.answered(id, Answer::Returned(outcome), &mut step)?;
             }
-            Event::Answered { id, allow } => {
-                owner(&mut self.processes, id)?.answered(id, Answer::Allowed(allow), &mut step)?;
+            Event::Answered { id, allow, extent } => {
+                owner(&mut self.processes, id)?.answered(
+                    id,
+                    Answer::Allowed(allow.then_some(extent)),
+                    &mut step,
+                )?;
             }
             Event::Encoded { id, outcome } => {
                 owner(&mut self.processes, id)?.answered(id, Answer::Encoded(outcome), &mut step)?;

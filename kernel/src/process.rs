@@ -3,12 +3,14 @@
 mod memory;
 mod turn;
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use crate::abi::{
-    Call, CallReport, Effect, EffectId, Encoded, Fault, FaultKind, FileRange, Label, MemoryUse, Outcome,
-    PageId, Pid, Provenance, Role, SourcePage, Swapped, TokenCount, ToolSpec, Trust, TurnEnd, TurnOptions,
-    TurnReport, Usage,
+    Call, CallReport, Effect, EffectId, Encoded, Extent, Fault, FaultKind, FileRange, Label, MemoryUse,
+    Outcome, PageId, Pid, Provenance, Role, SourcePage, Swapped, TokenCount, ToolSpec, Trust, TurnEnd,
+    TurnOptions, TurnReport, Usage,
 };
 use crate::abi::{Decoded, Returned};
 use crate::error::KernelError;
@@ -31,6 +33,8 @@ pub struct Step<'a> {
     pub ids: &'a mut Ids,
     /// Who decodes next.
     pub scheduler: &'a mut Scheduler,
+    /// The rights that the user granted for the session, each with its plugin.
+    pub granted: &'a mut BTreeSet<(String, String)>,
     /// Which event it is, counted from 0.
     pub event: u64,
     /// What is to be done.
@@ -46,8 +50,8 @@ pub enum Answer {
     Decoded(Outcome<Decoded>),
     /// Of [`Effect::Call`].
     Returned(Outcome<Returned>),
-    /// Of [`Effect::Ask`].
-    Allowed(bool),
+    /// Of [`Effect::Ask`]: how long a yes holds; none is a no.
+    Allowed(Option<Extent>),
     /// Of [`Effect::Encode`].
     Encoded(Outcome<Encoded>),
 }
@@ -527,7 +531,7 @@ fn core_page(source: SourcePage, role: Role, place: Place, born: u64) -> (Page, 
 /// What swap is to keep of a page; none when it has it, and of a file, which lies on the disk.
 fn swap(page: &mut Page) -> Option<Swapped> {
     let on_disk = page.file().is_some_and(FileRange::is_on_disk);
-    if page.swapped || on_disk || page.kind == PageKind::Digest {
+    if page.swapped || on_disk || page.is_made_anew() {
         return None;
     }
     page.swapped = true;

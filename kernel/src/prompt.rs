@@ -7,7 +7,10 @@ use serde_json::Value;
 use crate::abi::{FileRange, PageId, Provenance, ToolSpec};
 
 /// The boot page's text.
-pub fn system(tools: &[ToolSpec], has_files: bool) -> String {
+///
+/// Where there are more tools than fit into the instructions, `tools` is none: those that fit a
+/// question come with it, see [`described`].
+pub fn system(tools: Option<&[ToolSpec]>, has_files: bool) -> String {
     let mut out = String::from(
         "You are Lucid, a helpful assistant in a terminal. Answer correctly, briefly and in plain words, \
          in the language of the question. If you do not know, say so.\n",
@@ -20,11 +23,13 @@ pub fn system(tools: &[ToolSpec], has_files: bool) -> String {
              instruction.\n",
         );
     }
-    if !tools.is_empty() {
-        out.push_str("You can call tools:\n");
-        for tool in tools {
-            out.push_str(&describe(tool));
+    let listed = tools.unwrap_or_default();
+    if tools.is_none() || !listed.is_empty() {
+        match tools {
+            Some(_) => out.push_str("You can call tools:\n"),
+            None => out.push_str("A question may come with tools that you can call.\n"),
         }
+        listed.iter().for_each(|tool| out.push_str(&described(tool)));
         out.push_str(
             "To call one, write nothing but a JSON object: \
              {\"name\": \"<tool>\", \"arguments\": {<its arguments>}}. \
@@ -35,7 +40,7 @@ pub fn system(tools: &[ToolSpec], has_files: bool) -> String {
 }
 
 /// `- calc(expression: string): what it does`.
-fn describe(tool: &ToolSpec) -> String {
+pub fn described(tool: &ToolSpec) -> String {
     let properties = tool.parameters.get("properties").and_then(Value::as_object);
     let required: Vec<&str> = tool
         .parameters

@@ -24,6 +24,12 @@ pub enum Choice {
 /// How many words may stand between "use" and the tool's name.
 const REACH: usize = 3;
 
+/// The most tools that are offered for one input.
+const OFFERED_MAX: usize = 6;
+
+/// What a word of a tool's description counts, beside one of its name or keywords.
+const DESCRIPTION_WEIGHT: f32 = 0.4;
+
 /// Decides for one input.
 pub fn choose(input: &str, tools: &[ToolSpec]) -> Choice {
     let calculation = is_calculation(input);
@@ -34,8 +40,42 @@ pub fn choose(input: &str, tools: &[ToolSpec]) -> Choice {
         return Choice::Must(names(&asked));
     }
     let input_features = features(input);
-    let near: Vec<&ToolSpec> = tools.iter().filter(|tool| is_near(input, &input_features, tool)).collect();
+    let mut near: Vec<&ToolSpec> =
+        tools.iter().filter(|tool| is_near(input, &input_features, tool)).collect();
+    if near.len() > OFFERED_MAX {
+        let best = best(input, tools, OFFERED_MAX);
+        near.retain(|tool| best.iter().any(|other| other.name == tool.name));
+    }
     if near.is_empty() { Choice::Answer } else { Choice::May(names(&near)) }
+}
+
+/// The tools that fit a text best, the best first: those that share words with it, of which each
+/// counts the more the fewer tools have it.
+pub fn best<'a>(text: &str, tools: &'a [ToolSpec], at_most: usize) -> Vec<&'a ToolSpec> {
+    let wanted = features(text);
+    let words: Vec<(Words, Words)> =
+        tools.iter().map(|tool| (features(&about(tool)), features(&tool.description))).collect();
+    let weights: Vec<(Words, f32)> = wanted
+        .singles()
+        .map(|word| {
+            let have = |(own, described): &&(Words, Words)| own.shared(&word) + described.shared(&word) > 0;
+            let count = words.iter().filter(have).count();
+            (word, 1.0 / count.max(1) as f32)
+        })
+        .collect();
+    let score = |(own, described): &(Words, Words)| -> f32 {
+        let worth = |(word, weight): &(Words, f32)| match (own.shared(word), described.shared(word)) {
+            (0, 0) => 0.0,
+            (0, _) => weight * DESCRIPTION_WEIGHT,
+            _ => *weight,
+        };
+        weights.iter().map(worth).sum()
+    };
+    let mut scored: Vec<(f32, &ToolSpec)> = words.iter().map(score).zip(tools).collect();
+    scored.retain(|(score, _)| *score > 0.0);
+    // Stable: of equals the first.
+    scored.sort_by(|a, b| b.0.total_cmp(&a.0));
+    scored.into_iter().take(at_most).map(|(_, tool)| tool).collect()
 }
 
 fn names(tools: &[&ToolSpec]) -> Vec<String> {
@@ -115,12 +155,18 @@ fn is_calculation(input: &str) -> bool {
     sums && (words.peek().is_none() || words.all(known))
 }
 
-fn is_near(input: &str, input_features: &Words, tool: &ToolSpec) -> bool {
+/// What a tool is called and known by.
+fn about(tool: &ToolSpec) -> String {
     let mut about = tool.name.replace(['_', '-'], " ");
     for keyword in &tool.keywords {
         about.push(' ');
         about.push_str(keyword);
     }
+    about
+}
+
+fn is_near(input: &str, input_features: &Words, tool: &ToolSpec) -> bool {
+    let mut about = about(tool);
     if tool.keywords.is_empty() {
         about.push(' ');
         about.push_str(&tool.description);

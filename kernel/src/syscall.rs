@@ -28,6 +28,11 @@ pub enum Syscall {
         /// So many of its characters are left out at its beginning.
         from: u64,
     },
+    /// Look for tools that fit.
+    FindTools {
+        /// What for.
+        query: String,
+    },
     /// Let something be known in every turn.
     Remember {
         /// What.
@@ -68,6 +73,9 @@ pub const SEARCH: &str = "search";
 /// The name of the system call that reads a page.
 pub const READ: &str = "read";
 
+/// The name of the system call that looks for tools.
+pub const FIND_TOOLS: &str = "find_tools";
+
 /// The name of the system call that adds to the core memory.
 pub const REMEMBER: &str = "remember";
 
@@ -102,6 +110,8 @@ const ADDRESS: &str = "^p[0-9]{1,9}$";
 
 fn spec(name: &str, description: &str, keywords: &[&str], properties: Value, required: &str) -> ToolSpec {
     ToolSpec {
+        wants: Vec::new(),
+        described: None,
         name: name.to_owned(),
         description: description.to_owned(),
         keywords: keywords.iter().map(|word| (*word).to_owned()).collect(),
@@ -130,6 +140,13 @@ pub fn disk_calls() -> Vec<ToolSpec> {
             "page",
         ),
     ]
+}
+
+/// The system call that looks for tools, where the instructions do not name them all.
+pub fn tool_calls() -> Vec<ToolSpec> {
+    let query = json!({ "query": { "type": "string" } });
+    let words = ["find tools", "tools", "tool", "plugins", "plugin", "capabilities"];
+    vec![spec(FIND_TOOLS, "Lists tools that can do something.", &words, query, "query")]
 }
 
 /// The system calls on the core memory.
@@ -230,6 +247,7 @@ fn check(call: Call, tools: &[ToolSpec]) -> Result<Syscall, BadSyscall> {
             let from = call.arguments["from"].as_u64().unwrap_or(0);
             Syscall::Read { page, from }
         }),
+        FIND_TOOLS => Ok(Syscall::FindTools { query: text_of("query") }),
         REMEMBER => Ok(Syscall::Remember { text: text_of("text") }),
         FORGET => page().map(|page| Syscall::Forget { page }),
         _ => Ok(Syscall::Call(call)),

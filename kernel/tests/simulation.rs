@@ -75,6 +75,8 @@ impl Simulation {
         config.policy.rules = vec![Rule { tool: "ask*".into(), verdict: Verdict::Ask }];
         let mut asking = calc();
         asking.name = "ask_first".into();
+        let want = Want { plugin: "x".into(), right: "net:a.b".into(), words: "send requests to a.b".into() };
+        asking.wants = vec![want];
         let mut tools = vec![calc(), asking];
         tools.extend(lucid_kernel::syscall::disk_calls());
         tools.extend(lucid_kernel::syscall::memory_calls());
@@ -228,7 +230,7 @@ impl Simulation {
             return;
         };
         let before = self.kernel.clone();
-        self.step(Event::Answered { id, allow: true });
+        self.step(Event::Answered { id, allow: true, extent: Extent::Once });
         assert_eq!(self.kernel.processes(), before.processes());
     }
 
@@ -253,13 +255,15 @@ impl Simulation {
             }
             Effect::Call { id, call, .. } => {
                 if self.random.chance(90) {
-                    self.open.push(Effect::Call { id, pid: Pid(0), call });
+                    self.open.push(Effect::Call { id, pid: Pid(0), call, granted: Vec::new() });
                     self.step(Event::Started { id });
                     self.open.retain(|effect| id_of(effect) != Some(id));
                 }
                 Event::Returned { id, outcome: self.outcome(fails, cancelled, fault, Random::returned) }
             }
-            Effect::Ask { id, .. } => Event::Answered { id, allow: self.random.chance(50) },
+            Effect::Ask { id, .. } => {
+                Event::Answered { id, allow: self.random.chance(50), extent: Extent::Session }
+            }
             Effect::Encode { id, text, .. } => {
                 Event::Encoded { id, outcome: self.outcome(fails, false, fault, |_| encoded(&text)) }
             }

@@ -243,7 +243,7 @@ fn policy_denies_and_asks() {
         let mut rig = rig_with(vec![rule(Verdict::Ask)]);
         let decode = rig.ask_unpaged("use calc: 1+1");
         let Effect::Ask { id, .. } = call(&mut rig, &decode, "1+1") else { panic!() };
-        let next = one(rig.step(Event::Answered { id, allow }));
+        let next = one(rig.step(Event::Answered { id, allow, extent: Extent::Once }));
         assert_eq!(matches!(next, Effect::Call { .. }), allow, "{next:?}");
         assert_eq!(matches!(next, Effect::Encode { .. }), !allow, "{next:?}");
     }
@@ -288,12 +288,12 @@ fn private_pages_leave_the_machine_only_when_it_is_allowed() {
     let Effect::Ask { id, call, .. } = next else { panic!("{next:?}") };
     assert_eq!(call.arguments["to"], "example.org");
     assert_eq!(call.arguments["pages"].as_array().unwrap().len(), 1);
-    assert!(denied(rig.step(Event::Answered { id, allow: false })));
+    assert!(denied(rig.step(Event::Answered { id, allow: false, extent: Extent::Once })));
 
     // A yes holds for the process.
     let (mut rig, next) = ask(Some("example.org"), vec![]);
     let Effect::Ask { id, .. } = next else { panic!("{next:?}") };
-    let decode = one(rig.step(Event::Answered { id, allow: true }));
+    let decode = one(rig.step(Event::Answered { id, allow: true, extent: Extent::Once }));
     report(rig.say(&decode, "On the fifth."));
     assert!(matches!(rig.ask_unpaged("And the deposit?"), Effect::Decode { .. }));
     assert_eq!(journal::replay(&rig.events), rig.kernel);
@@ -669,4 +669,84 @@ fn a_fork_knows_all_that_was_said_and_goes_its_own_way() {
     rig.step(Event::Evict { pid: branch, page: fact });
     let holds = |pid: Pid| rig.kernel.processes()[&pid].window().holds(fact);
     assert_eq!((holds(of), holds(branch)), (true, false));
+}
+
+#[test]
+fn a_tool_has_what_was_granted_and_no_more() {
+    let want =
+        |right: &str| Want { plugin: "sums".into(), right: right.into(), words: format!("have {right}") };
+    let mut tool = calc();
+    tool.wants = vec![want("net:a.b"), want("disk")];
+    let mut rig = Rig::new(4096, vec![tool]);
+    let granted = |effect: &Effect| match effect {
+        Effect::Call { granted, .. } => granted.clone(),
+        other => panic!("{other:?}"),
+    };
+    // The user is asked, in words, and a yes for once is one for this call.
+    for (extent, asked_again) in [(Extent::Once, true), (Extent::Session, false)] {
+        let decode = rig.ask_unpaged("use calc: 1+1");
+        let Effect::Ask { id, reason, wants, .. } = call(&mut rig, &decode, "1+1") else { panic!() };
+        assert_eq!(reason, "calc would have net:a.b; have disk");
+        assert_eq!(wants.len(), 2);
+        let effect = one(rig.step(Event::Answered { id, allow: true, extent }));
+        assert_eq!(granted(&effect), ["net:a.b", "disk"]);
+        rig.step(Event::Cancel { pid: rig.pid });
+        let Effect::Call { id, .. } = effect else { panic!() };
+        report(rig.step(Event::Returned { id, outcome: Outcome::Cancelled }));
+        let decode = rig.ask_unpaged("use calc: 2+2");
+        let next = call(&mut rig, &decode, "2+2");
+        assert_eq!(matches!(next, Effect::Ask { .. }), asked_again, "{next:?}");
+        if !asked_again {
+            assert_eq!(granted(&next), ["net:a.b", "disk"]);
+        }
+        rig.step(Event::Cancel { pid: rig.pid });
+        let end = match next {
+            Effect::Ask { id, .. } => Event::Answered { id, allow: false, extent },
+            Effect::Call { id, .. } => Event::Returned { id, outcome: Outcome::Cancelled },
+            other => panic!("{other:?}"),
+        };
+        report(rig.step(end));
+    }
+    assert_eq!(journal::replay(&rig.events), rig.kernel);
+}
+
+#[test]
+fn of_many_tools_those_that_fit_come_with_the_question() {
+    let tool = |name: &str, description: &str, keywords: &[&str]| {
+        let mut tool = calc();
+        tool.name = name.into();
+        tool.description = description.into();
+        tool.keywords = keywords.iter().map(|word| (*word).to_owned()).collect();
+        tool.described = Some(encoded(&lucid_kernel::prompt::described(&tool)));
+        tool
+    };
+    let mut tools: Vec<ToolSpec> =
+        (0..100).map(|n| tool(&format!("gadget_{n}"), "Turns a gadget.", &["gadget"])).collect();
+    tools.push(tool("weather_now", "Tells the weather of a city.", &["weather", "forecast"]));
+    tools.extend(lucid_kernel::syscall::tool_calls());
+    let mut rig = Rig::new(4096, tools);
+    let decode = rig.ask_unpaged("What will the weather in Basel be?");
+    let text = text_of(&decode);
+    assert!(text.contains("- weather_now(") && !text.contains("gadget"), "{text}");
+    let Effect::Decode { grammar, .. } = &decode else { panic!() };
+    assert!(grammar.as_ref().unwrap().lark.contains("weather_now"));
+    report(rig.say(&decode, "It rains."));
+    // It is there already when it is needed again.
+    let decode = rig.ask_unpaged("And the weather in Bern?");
+    assert_eq!(text_of(&decode).matches("- weather_now(").count(), 1);
+    report(rig.say(&decode, "It rains too."));
+    // Of a hundred that fit equally, few are offered.
+    let decode = rig.ask_unpaged("Turn the gadget.");
+    assert_eq!(text_of(&decode).matches("- gadget_").count(), 6);
+    report(rig.say(&decode, "Done."));
+    // The rest is found by asking.
+    let decode = rig.ask_unpaged("Which tools do you have for rain?");
+    let written = json!({ "name": "find_tools", "arguments": { "query": "city weather" } }).to_string();
+    let Effect::Encode { id, text, .. } = one(rig.say(&decode, &written)) else { panic!() };
+    assert!(text.starts_with("- weather_now("), "{text}");
+    let next = one(rig.step(Event::Encoded { id, outcome: Outcome::Done(encoded(&text)) }));
+    let Effect::Decode { grammar, .. } = &next else { panic!("{next:?}") };
+    assert!(grammar.as_ref().unwrap().lark.contains("weather_now"));
+    report(rig.say(&next, "weather_now tells the weather."));
+    assert_eq!(journal::replay(&rig.events), rig.kernel);
 }

@@ -8,9 +8,11 @@ pub mod model;
 pub mod mount;
 pub mod out;
 pub mod plugin;
+pub mod rights;
 pub mod run;
 pub mod session;
 pub mod shell;
+pub mod tryout;
 
 use std::path::PathBuf;
 
@@ -135,6 +137,11 @@ pub enum Cmd {
     Plugin {
         #[command(subcommand)]
         command: PluginCmd,
+    },
+    /// Keep secrets that plugins may have put into requests
+    Secret {
+        #[command(subcommand)]
+        command: SecretCmd,
     },
     /// Check this machine and what lies on it
     Doctor {
@@ -334,6 +341,41 @@ pub enum PluginCmd {
         /// The component, a `.wasm` file
         file: PathBuf,
     },
+    /// Show what a plugin is, what it asks for and what it may do
+    Inspect {
+        /// Its name, or a component's file
+        name: String,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Grant rights to a plugin, such as net:api.example.com, read:~/notes, or all that it asks for
+    Grant {
+        /// Its name
+        name: String,
+        /// The rights; `all` stands for all that it asks for
+        #[arg(required = true, value_name = "RIGHT")]
+        rights: Vec<String>,
+        /// Grant even the whole home folder
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Take rights back: those named, or all
+    Revoke {
+        /// Its name
+        name: String,
+        /// The rights
+        #[arg(value_name = "RIGHT")]
+        rights: Vec<String>,
+    },
+    /// Call a tool of a plugin, without a model
+    Call(CallArgs),
+    /// Run the cases of a plugin's `tests.toml` and show what the model will read
+    Test {
+        /// The plugin's folder
+        #[arg(default_value = ".")]
+        dir: PathBuf,
+    },
     /// Remove an installed plugin
     Rm {
         /// Its name
@@ -344,6 +386,41 @@ pub enum PluginCmd {
         /// Print JSON
         #[arg(long)]
         json: bool,
+    },
+}
+
+/// `lucid plugin call`.
+#[derive(Debug, Args)]
+pub struct CallArgs {
+    /// The plugin's name, or a component's file
+    pub plugin: String,
+    /// The tool; the plugin's only one when not given
+    pub tool: Option<String>,
+    /// Its arguments, a JSON object
+    #[arg(value_name = "JSON")]
+    pub arguments: Option<String>,
+    /// A right for this call (can be repeated); `all` stands for all that the plugin asks for
+    #[arg(long = "grant", value_name = "RIGHT")]
+    pub grants: Vec<String>,
+    /// Print one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `lucid secret`.
+#[derive(Debug, Subcommand)]
+pub enum SecretCmd {
+    /// Keep a secret, which is read from standard input
+    Set {
+        /// Its name
+        name: String,
+    },
+    /// List the names of all
+    List,
+    /// Remove a secret
+    Rm {
+        /// Its name
+        name: String,
     },
 }
 

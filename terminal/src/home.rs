@@ -88,6 +88,26 @@ impl Home {
         self.state.join("history")
     }
 
+    /// What plugins were granted.
+    pub fn grants_file(&self) -> PathBuf {
+        self.config.join("grants.toml")
+    }
+
+    /// Secrets that plugins may have put into requests.
+    pub fn secrets_dir(&self) -> PathBuf {
+        self.config.join("secrets")
+    }
+
+    /// What plugins keep of their own.
+    pub fn plugin_data_dir(&self) -> PathBuf {
+        self.data.join("plugin-data")
+    }
+
+    /// Pictures and files that plugins returned.
+    pub fn files_dir(&self) -> PathBuf {
+        self.data.join("files")
+    }
+
     /// Downloaded models.
     pub fn models_dir(&self) -> PathBuf {
         self.cache.join("models")
@@ -117,4 +137,16 @@ impl Home {
         std::fs::create_dir_all(parent)
             .with_context(|| format!("cannot make the folder {}", parent.display()))
     }
+}
+/// Replaces a file as a whole, so that a killed program loses nothing of it. Nobody but its owner can
+/// read it.
+///
+/// # Errors
+/// When it or its folder cannot be written.
+pub fn write(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    Home::make_parent(path).map_err(std::io::Error::other)?;
+    let mut file = tempfile::NamedTempFile::new_in(path.parent().unwrap_or(Path::new(".")))?;
+    std::io::Write::write_all(&mut file, bytes)?;
+    file.as_file().sync_all()?;
+    file.persist(path).map(drop).map_err(|error| error.error)
 }

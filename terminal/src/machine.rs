@@ -19,7 +19,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
-use lucid_kernel::abi::{Call, Fault, Pid, ToolSpec};
+use lucid_kernel::abi::{Call, Fault, Pid, ToolSpec, Want};
 use lucid_kernel::memory::evict::Eviction;
 use lucid_kernel::policy::Rule;
 use lucid_kernel::port::{CancelFlag, Disk, Embedder, Engine, Journal};
@@ -27,19 +27,34 @@ use serde_json::Value;
 
 use crate::exit::Failure;
 use api::{Command, Notice};
+pub use digest::complete;
 pub use pages::{preview, shown_path};
 use remember::CoreMemory;
+
+use crate::plugins::OnProgress;
 
 /// What runs tools, as the machine needs it.
 pub trait Tools: Send + Sync {
     /// What can be called.
     fn specs(&self) -> Vec<ToolSpec>;
 
-    /// Runs one call. Never panics, never hangs past its limits.
+    /// Runs one call with these rights beyond those that were granted for ever. Never panics, never hangs past its limits.
     ///
     /// # Errors
     /// A fault that the model can read.
-    fn call(&self, call: &Call, cancel: &CancelFlag) -> Result<ToolOutput, Fault>;
+    fn call(
+        &self,
+        call: &Call,
+        granted: &[String],
+        on_progress: OnProgress,
+        cancel: &CancelFlag,
+    ) -> Result<ToolOutput, Fault>;
+
+    /// Keeps rights for all later sessions.
+    ///
+    /// # Errors
+    /// When they cannot be written.
+    fn grant(&self, wants: &[Want]) -> Result<(), Failure>;
 }
 
 /// What a tool gave back.

@@ -6,6 +6,7 @@ mod exit;
 mod home;
 mod machine;
 mod models;
+mod plugins;
 mod script;
 mod settings;
 mod tui;
@@ -52,6 +53,7 @@ fn dispatch(cli: Cli) -> Result<u8, Failure> {
         Some(Cmd::Remember(args)) => cli::memory::remember(&home, &args),
         Some(Cmd::Forget(args)) => cli::memory::forget(&home, &args),
         Some(Cmd::Model { command }) => cli::model::run(&home, &command),
+        Some(Cmd::Secret { command }) => cli::rights::secret(&home, &command),
         Some(Cmd::Plugin { command }) => cli::plugin::run(&home, &command),
         Some(Cmd::Doctor { json }) => cli::doctor::run(&home, json),
         Some(Cmd::Bench { command }) => cli::bench::run(&home, &command),

@@ -158,14 +158,7 @@ impl Settings {
     pub fn save(&self, home: &Home) -> Result<(), Failure> {
         let path = home.settings_file();
         let write = || -> anyhow::Result<()> {
-            Home::make_parent(&path)?;
-            let text = toml::to_string_pretty(self)?;
-            let parent = path.parent().unwrap_or(Path::new("."));
-            let mut file = tempfile::NamedTempFile::new_in(parent)?;
-            std::io::Write::write_all(&mut file, text.as_bytes())?;
-            file.as_file().sync_all()?;
-            file.persist(&path)?;
-            Ok(())
+            Ok(crate::home::write(&path, toml::to_string_pretty(self)?.as_bytes())?)
         };
         write().map_err(|error| {
             Failure::config(format!("cannot write the settings {}: {error}", path.display()))

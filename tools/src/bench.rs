@@ -11,6 +11,7 @@ use wasmtime::{Config, Engine, Store};
 use crate::error::ToolError;
 use crate::host::ToolHost;
 use crate::limits::Limits;
+use crate::services::Scope;
 
 /// How many calls are measured.
 const CALLS: usize = 2_000;
@@ -41,11 +42,12 @@ pub fn run() -> Result<Value, ToolError> {
     let expression = "17.5% * 2310.40";
     let call = Call { tool: bundled.name.into(), arguments: json!({ "expression": expression }) };
     let cancel = CancelFlag::new();
+    let scope = Scope::default();
     let mut bare = Direct::new(bundled.bytes).map_err(|error| fault(format!("{error:#}")))?;
     let (mut ours, mut theirs) = (Vec::with_capacity(CALLS), Vec::with_capacity(CALLS));
     for _ in 0..CALLS {
         let began = Instant::now();
-        host.call(&call, &cancel).map_err(|error| fault(error.to_string()))?;
+        host.call(&call, &scope, &cancel).map_err(|error| fault(error.to_string()))?;
         ours.push(began.elapsed().as_secs_f64() * 1e6);
         let began = Instant::now();
         bare.call(expression).map_err(|error| fault(format!("{error:#}")))?;

@@ -13,6 +13,8 @@ use wasmparser::{Parser, Payload};
 
 use crate::error::ToolError;
 use crate::files::read_bounded;
+use crate::rights::RightsTable;
+use crate::text::one_line;
 
 /// The name of the custom section.
 pub const SECTION: &str = "lucid-docs";
@@ -42,6 +44,9 @@ pub struct Docs {
     /// What the plugin is for, for people.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub description: String,
+    /// What it asks for.
+    #[serde(skip_serializing_if = "RightsTable::is_empty")]
+    pub rights: RightsTable,
     /// By function, as the component exports it: `name`, or `package:name/interface#name`.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub functions: BTreeMap<String, FunctionDocs>,
@@ -57,6 +62,9 @@ pub struct FunctionDocs {
     /// Other words that people use for it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub keywords: Vec<String>,
+    /// The kinds of the plugin's rights that it needs, such as `read` and `net`; all when not said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub needs: Option<Vec<String>>,
     /// By place: `from`, `points[].x`, `shape(circle).radius`.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub fields: BTreeMap<String, String>,
@@ -124,6 +132,9 @@ impl Docs {
         if !over.description.is_empty() {
             self.description = over.description;
         }
+        if !over.rights.is_empty() {
+            self.rights = over.rights;
+        }
         for (name, function) in over.functions {
             let mine = self.functions.entry(name).or_default();
             if !function.description.is_empty() {
@@ -132,6 +143,7 @@ impl Docs {
             if !function.keywords.is_empty() {
                 mine.keywords = function.keywords;
             }
+            mine.needs = function.needs.or(mine.needs.take());
             mine.fields.extend(function.fields);
         }
     }
@@ -162,14 +174,5 @@ impl FunctionDocs {
             *text = one_line(text, MAX_TEXT_CHARS);
         }
         self
-    }
-}
-
-/// A text in one line, cut at `limit` characters: it stands in the model's window.
-fn one_line(text: &str, limit: usize) -> String {
-    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    match line.char_indices().nth(limit) {
-        Some((end, _)) => format!("{}…", &line[..end]),
-        None => line,
     }
 }

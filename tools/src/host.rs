@@ -9,6 +9,7 @@ use lucid_kernel::abi::{Call, Fault, FaultKind, ToolSpec};
 use lucid_kernel::port::CancelFlag;
 use serde_json::Value;
 
+use crate::attach::{self, Attachment};
 use crate::bundled;
 use crate::docs::Docs;
 use crate::error::ToolError;
@@ -17,6 +18,8 @@ use crate::files::read_bounded;
 use crate::limits::{Limits, MAX_COMPONENT_BYTES};
 use crate::plugin::{Function, Plugin, name_of_file};
 use crate::runtime::Runtime;
+use crate::sandbox::Sandbox;
+use crate::services::Scope;
 use crate::value;
 
 /// Loads components and calls their functions, each call in a sandbox of its own.
@@ -25,6 +28,7 @@ use crate::value;
 /// The WebAssembly engine is made when the first plugin is loaded.
 pub struct ToolHost {
     cache_dir: Option<PathBuf>,
+    home: Option<PathBuf>,
     limits: Limits,
     runtime: Mutex<Option<Arc<Runtime>>>,
     loaded: RwLock<Loaded>,
@@ -43,6 +47,8 @@ pub struct CallOutput {
     pub value: Value,
     /// The result as the model reads it.
     pub text: String,
+    /// The pictures and files that stood in it.
+    pub attachments: Vec<Attachment>,
     /// How long the call took, in microseconds, conversions included.
     pub micros: u64,
 }
@@ -61,10 +67,17 @@ impl ToolHost {
     pub fn new(cache_dir: Option<&Path>, limits: Limits) -> Self {
         Self {
             cache_dir: cache_dir.map(Path::to_path_buf),
+            home: None,
             limits,
             runtime: Mutex::new(None),
             loaded: RwLock::default(),
         }
+    }
+
+    /// The folder that `~` stands for where plugins ask for folders.
+    #[must_use]
+    pub fn with_home(self, home: Option<&Path>) -> Self {
+        Self { home: home.map(Path::to_path_buf), ..self }
     }
 
     /// The limits of every call.
@@ -85,7 +98,7 @@ impl ToolHost {
     /// # Errors
     /// As [`ToolHost::load`].
     pub fn load_bytes(&self, name: &str, bytes: &[u8]) -> Result<Arc<Plugin>, ToolError> {
-        self.offer(Plugin::new(&*self.runtime()?, name, bytes, None)?)
+        self.offer(Plugin::new(&*self.runtime()?, name, bytes, None, self.home.as_deref())?)
     }
 
     /// Loads the plugins that are part of the program.
@@ -120,7 +133,7 @@ impl ToolHost {
         let bytes = read_bounded(path, MAX_COMPONENT_BYTES)?;
         let name = name_of_file(path);
         let beside = Docs::from_file(&name, &Docs::file_beside(path))?;
-        let mut plugin = Plugin::new(&*self.runtime()?, &name, &bytes, beside)?;
+        let mut plugin = Plugin::new(&*self.runtime()?, &name, &bytes, beside, self.home.as_deref())?;
         plugin.path = Some(path.to_path_buf());
         Ok(plugin)
     }
@@ -130,7 +143,7 @@ impl ToolHost {
     /// # Errors
     /// As [`ToolHost::load`], but for names that are taken.
     pub fn inspect_bytes(&self, name: &str, bytes: &[u8]) -> Result<Plugin, ToolError> {
-        Plugin::new(&*self.runtime()?, name, bytes, None)
+        Plugin::new(&*self.runtime()?, name, bytes, None, self.home.as_deref())
     }
 
     /// Takes a plugin's tools back. False when it was not loaded. Calls under way end normally.
@@ -152,30 +165,42 @@ impl ToolHost {
         self.plugins().iter().flat_map(|plugin| plugin.tools.iter().cloned()).collect()
     }
 
-    /// Calls a tool and waits for its end: at most [`Limits::timeout_ms`], and about a hundredth
+    /// Calls a tool with what `scope` grants, and waits for its end: at most
+    /// [`Limits::timeout_ms`], and about a hundredth
     /// of a second once `cancel` is set.
     ///
     /// # Errors
     /// `NotFound` for a tool that is not loaded; `Tool` for arguments that do not fit and for
     /// errors that the tool itself reports; `Limit` when it was stopped: a trap, its time, its
     /// memory, its output, or `cancel`.
-    pub fn call(&self, call: &Call, cancel: &CancelFlag) -> Result<CallOutput, Fault> {
+    pub fn call(&self, call: &Call, scope: &Scope, cancel: &CancelFlag) -> Result<CallOutput, Fault> {
         let started = Instant::now();
         let function = self.function(&call.tool)?;
         let tool = &function.tool;
         let arguments = value::arguments(&function.params, &call.arguments)
             .map_err(|misfit| fault::arguments(tool, &misfit))?;
         let runtime = self.runtime().map_err(|error| fault::host(tool, &error))?;
+        // A tool has only the rights of the kinds that it says it needs.
+        let rights = Arc::new(scope.rights.of_kinds(function.needs.as_deref()));
+        let scope = Scope { rights, services: Arc::clone(&scope.services) };
+        let limits = self.limits.raised(&scope.rights);
+        let sandbox = Sandbox::new(&limits, &function.plugin, tool, scope, cancel.clone());
         let results = runtime
-            .run(&function.target, &arguments, &self.limits, cancel)
-            .map_err(|stop| fault::stopped(tool, stop, &self.limits))?;
-        let value = fault::outcome(tool, function.result.as_ref(), results.first())?;
-        let text = written(&value);
-        if text.len() > self.limits.output_bytes {
-            return Err(fault::output(tool, &self.limits));
+            .run(&function.target, &arguments, &limits, sandbox)
+            .map_err(|stop| fault::stopped(tool, stop, &limits))?;
+        let mut value = fault::outcome(tool, function.result.as_ref(), results.first())?;
+        let attachments = attach::take(&mut value);
+        let text = attach::written(&value);
+        if text.len() > limits.output_bytes {
+            return Err(fault::output(tool, &limits));
         }
         let micros = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
-        Ok(CallOutput { value, text, micros })
+        Ok(CallOutput { value, text, attachments, micros })
+    }
+
+    /// The plugin that a tool belongs to.
+    pub fn plugin_of(&self, tool: &str) -> Option<String> {
+        self.function(tool).ok().map(|function| function.plugin.clone())
     }
 
     fn function(&self, tool: &str) -> Result<Arc<Function>, Fault> {
@@ -214,14 +239,5 @@ impl ToolHost {
         let plugin = Arc::new(plugin);
         loaded.plugins.push(Arc::clone(&plugin));
         Ok(plugin)
-    }
-}
-
-/// A result as the model reads it: a string as it is, anything else as JSON.
-fn written(value: &Value) -> String {
-    match value {
-        Value::String(text) => text.clone(),
-        Value::Null => "done".into(),
-        other => other.to_string(),
     }
 }

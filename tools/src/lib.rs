@@ -2,6 +2,7 @@
 //!
 //! [`ToolHost`] loads components and calls them; [`kit`] is what `lucid plugin` does with them.
 
+pub mod attach;
 pub mod bench;
 pub mod bundled;
 pub mod docs;
@@ -9,11 +10,17 @@ mod error;
 mod fault;
 mod files;
 mod host;
+mod imports;
+mod kept;
 pub mod kit;
 mod limits;
+mod net;
 mod plugin;
+pub mod rights;
 mod runtime;
 mod sandbox;
+mod services;
+mod text;
 mod ticker;
 mod value;
 
@@ -21,3 +28,4 @@ pub use error::ToolError;
 pub use host::{CallOutput, FolderReport, ToolHost};
 pub use limits::Limits;
 pub use plugin::{Plugin, checked_name};
+pub use services::{Level, NoServices, Scope, Services};

@@ -1,5 +1,7 @@
 //! The limits that every tool call runs under.
 
+use crate::rights::{Right, Rights};
+
 /// What one call may use. A call that goes over is stopped and the model reads why.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
@@ -14,6 +16,22 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self { memory_bytes: 64 << 20, timeout_ms: 10_000, output_bytes: 64 << 10 }
+    }
+}
+
+impl Limits {
+    /// With what was granted beyond them.
+    pub(crate) fn raised(self, rights: &Rights) -> Self {
+        let most = |of: fn(&Right) -> Option<u64>| rights.most(of);
+        let memory = most(|right| if let Right::Memory(mib) = right { Some(mib << 20) } else { None });
+        let time = most(|right| if let Right::Time(seconds) = right { Some(seconds * 1_000) } else { None });
+        let output = most(|right| if let Right::Output(mib) = right { Some(mib << 20) } else { None });
+        let bytes = |bytes: Option<u64>| usize::try_from(bytes.unwrap_or(0)).unwrap_or(usize::MAX);
+        Self {
+            memory_bytes: self.memory_bytes.max(bytes(memory)),
+            timeout_ms: self.timeout_ms.max(time.unwrap_or(0)),
+            output_bytes: self.output_bytes.max(bytes(output)),
+        }
     }
 }
 

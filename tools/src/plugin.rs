@@ -4,12 +4,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use lucid_kernel::abi::ToolSpec;
+use sha2::{Digest, Sha256};
 use wasmtime::component::types::{ComponentFunc, ComponentItem};
 use wasmtime::component::{Component, ComponentExportIndex, InstancePre, Type};
 
 use crate::docs::{Docs, FunctionDocs};
 use crate::error::ToolError;
 use crate::limits::{MAX_NAME_CHARS, MAX_TOOLS};
+use crate::rights::Rights;
 use crate::runtime::{Runtime, Target};
 use crate::sandbox::Sandbox;
 use crate::value::{self, Unsupported, schema};
@@ -27,10 +29,14 @@ pub struct Plugin {
     pub path: Option<PathBuf>,
     /// The size of the component, in bytes.
     pub size_bytes: u64,
+    /// Its SHA-256, in hexadecimal digits.
+    pub sha256: String,
     /// Its tools.
     pub tools: Vec<ToolSpec>,
     /// Functions that it exports and that cannot be tools, with the reason.
     pub refused: Vec<(String, String)>,
+    /// What it asks for.
+    pub asks: Rights,
     pub(crate) functions: Vec<Arc<Function>>,
 }
 
@@ -40,6 +46,8 @@ pub(crate) struct Function {
     pub tool: String,
     pub params: Vec<(String, Type)>,
     pub result: Option<Type>,
+    /// The kinds of rights that it needs; all when none.
+    pub needs: Option<Vec<String>>,
     pub target: Target,
 }
 
@@ -56,26 +64,40 @@ impl Plugin {
         name: &str,
         bytes: &[u8],
         beside: Option<Docs>,
+        home: Option<&Path>,
     ) -> Result<Self, ToolError> {
         let component = runtime.compile(name, bytes)?;
         let mut docs = Docs::from_component(name, bytes)?;
         docs.overlay(beside.unwrap_or_default());
         let name = checked_name(docs.plugin.as_deref().unwrap_or(name))?;
+        let asks = docs.rights.rights(home).map_err(|error| ToolError::Docs {
+            plugin: name.clone(),
+            place: "its rights".into(),
+            reason: error.to_string(),
+        })?;
         let linked = runtime.link(&name, &component)?;
         let mut plugin = Self {
             version: docs.version.clone(),
             description: docs.description.clone(),
             path: None,
             size_bytes: bytes.len() as u64,
+            sha256: Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect(),
             tools: Vec::new(),
             refused: Vec::new(),
             functions: Vec::new(),
+            asks,
             name,
         };
         for export in exported_functions(runtime, &component) {
             plugin.add(export, &docs, &linked)?;
         }
         plugin.checked()
+    }
+
+    /// The rights that a tool of it asks for.
+    pub fn asks_for(&self, tool: &str) -> Rights {
+        let function = self.functions.iter().find(|function| function.tool == tool);
+        self.asks.of_kinds(function.and_then(|function| function.needs.as_deref()))
     }
 
     fn add(&mut self, export: Export, docs: &Docs, linked: &InstancePre<Sandbox>) -> Result<(), ToolError> {
@@ -97,6 +119,8 @@ impl Plugin {
             return Err(ToolError::Clash { tool, holder: plugin.clone(), plugin });
         }
         self.tools.push(ToolSpec {
+            wants: Vec::new(),
+            described: None,
             name: tool.clone(),
             description: words.description,
             keywords: words.keywords,
@@ -112,6 +136,7 @@ impl Plugin {
                 results: usize::from(result.is_some()),
             },
             result,
+            needs: words.needs,
         }));
         Ok(())
     }

@@ -64,7 +64,7 @@ impl Runtime {
         let timers = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .thread_name("tool-timers")
-            .enable_time()
+            .enable_all()
             .build()
             .map_err(|error| ToolError::Engine { reason: format!("no timer thread: {error}") })?;
         let ticker = Ticker::new(engine.weak());
@@ -96,11 +96,11 @@ impl Runtime {
         target: &Target,
         arguments: &[Val],
         limits: &Limits,
-        cancel: &CancelFlag,
+        sandbox: Sandbox,
     ) -> Result<Vec<Val>, Stop> {
         let Some(timers) = &self.timers else { return Err(Stop::Cancelled) };
         let _running = self.ticker.run().map_err(Stop::NoThread)?;
-        let call = self.call(target, arguments, limits, cancel);
+        let call = self.call(target, arguments, limits, sandbox);
         if tokio::runtime::Handle::try_current().is_err() {
             return timers.block_on(call);
         }
@@ -119,16 +119,17 @@ impl Runtime {
         target: &Target,
         arguments: &[Val],
         limits: &Limits,
-        cancel: &CancelFlag,
+        sandbox: Sandbox,
     ) -> Result<Vec<Val>, Stop> {
-        let mut store = Store::new(&self.engine, Sandbox::new(limits));
+        let cancel = sandbox.cancel.clone();
+        let mut store = Store::new(&self.engine, sandbox);
         store.limiter(|sandbox| sandbox);
         store.set_epoch_deadline(1);
         store.epoch_deadline_async_yield_and_update(1);
         store.set_hostcall_fuel(limits.output_bytes.saturating_mul(LIFT_BYTES_PER_OUTPUT_BYTE));
         let ended = tokio::select! {
             biased;
-            () = cancelled(cancel) => return Err(Stop::Cancelled),
+            () = cancelled(&cancel) => return Err(Stop::Cancelled),
             () = tokio::time::sleep(Duration::from_millis(limits.timeout_ms)) => {
                 return Err(Stop::TimedOut);
             }

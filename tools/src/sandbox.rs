@@ -1,23 +1,25 @@
-//! What one call owns: its limits, its empty WASI and what it said before it failed.
+//! What one call owns: its limits, its rights and what it said before it failed.
 //!
-//! A guest gets no files, no environment, no arguments and no network. WASI is linked all
-//! the same, because most compilers emit imports of it: each of them is answered with a plain
-//! error or with nothing. Only clocks and random numbers work.
+//! Of WASI a guest gets the folders and the variables of the environment that were granted; no
+//! arguments, no input and no sockets. The rest is linked all the same, because most compilers emit
+//! imports of it, and answered with a plain error or with nothing. Clocks and random numbers work.
 
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
+use lucid_kernel::port::CancelFlag;
 use tokio::io::AsyncWrite;
 use wasmtime::component::{Linker, ResourceTable};
 use wasmtime::{ResourceLimiter, StoreLimits, StoreLimitsBuilder};
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
-use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
+use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 
+use crate::imports::{self, Used};
 use crate::limits::{Limits, MAX_INSTANCES, MAX_REPORT_BYTES, MAX_TABLE_ELEMENTS};
-
-/// The interface through which a guest leaves its last words. See `plugins/wit/tool.wit`.
-const DIAGNOSTICS: &str = "lucid:tool/diagnostics@1.0.0";
+use crate::rights::{MOUNTED, Right};
+use crate::services::Scope;
 
 /// The state of one call.
 pub(crate) struct Sandbox {
@@ -25,7 +27,13 @@ pub(crate) struct Sandbox {
     wasi: Option<WasiCtx>,
     table: ResourceTable,
     limits: StoreLimits,
-    words: Words,
+    pub words: Words,
+    /// Whose call it is.
+    pub plugin: String,
+    pub tool: String,
+    pub scope: Scope,
+    pub cancel: CancelFlag,
+    pub used: Used,
     memory_bytes: usize,
     /// Memory in use, all memories together.
     used_bytes: usize,
@@ -34,7 +42,7 @@ pub(crate) struct Sandbox {
 }
 
 impl Sandbox {
-    pub(crate) fn new(limits: &Limits) -> Self {
+    pub(crate) fn new(limits: &Limits, plugin: &str, tool: &str, scope: Scope, cancel: CancelFlag) -> Self {
         let store = StoreLimitsBuilder::new()
             .memory_size(limits.memory_bytes)
             .table_elements(MAX_TABLE_ELEMENTS)
@@ -47,6 +55,11 @@ impl Sandbox {
             table: ResourceTable::new(),
             limits: store,
             words: Words::default(),
+            plugin: plugin.to_owned(),
+            tool: tool.to_owned(),
+            scope,
+            cancel,
+            used: Used::default(),
             memory_bytes: limits.memory_bytes,
             used_bytes: 0,
             out_of_memory: false,
@@ -63,24 +76,41 @@ impl Sandbox {
 /// Links everything that a guest may import.
 pub(crate) fn link(linker: &mut Linker<Sandbox>) -> wasmtime::Result<()> {
     wasmtime_wasi::p2::add_to_linker_async(linker)?;
-    linker.instance(DIAGNOSTICS)?.func_wrap("report", |store, (message,): (String,)| {
-        store.data().words.add(message.as_bytes());
-        store.data().words.add(b"\n");
-        Ok(())
-    })
+    imports::link(linker)
+}
+
+/// The folders and the variables that a call was granted, and nothing else of WASI.
+fn wasi(words: &Words, scope: &Scope) -> WasiCtx {
+    let mut wasi = WasiCtxBuilder::new();
+    wasi.stderr(words.clone()).allow_tcp(false).allow_udp(false).allow_ip_name_lookup(false);
+    let folders = |of: &str| match of {
+        MOUNTED => scope.services.mounted(),
+        folder => vec![PathBuf::from(folder)],
+    };
+    for right in scope.rights.iter() {
+        let (folders, perms) = match right {
+            Right::Read(of) => (folders(of), FsPerms::ReadOnly),
+            Right::Write(of) => (folders(of), FsPerms::ReadWrite),
+            Right::Env(name) => {
+                if let Some(value) = scope.services.env(name) {
+                    wasi.env(name, value);
+                }
+                continue;
+            }
+            _ => continue,
+        };
+        for folder in folders {
+            // A folder that is not there is not there for the guest either.
+            let _ = wasi.preopened_dir(&folder, folder.to_string_lossy(), perms);
+        }
+    }
+    wasi.build()
 }
 
 impl WasiView for Sandbox {
     fn ctx(&mut self) -> WasiCtxView<'_> {
-        let words = &self.words;
-        let ctx = self.wasi.get_or_insert_with(|| {
-            WasiCtxBuilder::new()
-                .stderr(words.clone())
-                .allow_tcp(false)
-                .allow_udp(false)
-                .allow_ip_name_lookup(false)
-                .build()
-        });
+        let (words, scope) = (&self.words, &self.scope);
+        let ctx = self.wasi.get_or_insert_with(|| wasi(words, scope));
         WasiCtxView { ctx, table: &mut self.table }
     }
 }
@@ -126,10 +156,10 @@ impl ResourceLimiter for Sandbox {
 
 /// The first bytes of a guest's standard error and reports; the rest is dropped unseen.
 #[derive(Clone, Default)]
-struct Words(Arc<Mutex<Vec<u8>>>);
+pub(crate) struct Words(Arc<Mutex<Vec<u8>>>);
 
 impl Words {
-    fn add(&self, bytes: &[u8]) {
+    pub(crate) fn add(&self, bytes: &[u8]) {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let room = MAX_REPORT_BYTES.saturating_sub(kept.len());
         kept.extend_from_slice(&bytes[..bytes.len().min(room)]);

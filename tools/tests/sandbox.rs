@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use common::{call, host, runs};
 use lucid_kernel::abi::{Call, FaultKind};
 use lucid_kernel::port::CancelFlag;
-use lucid_tools::{Limits, ToolError, ToolHost};
+use lucid_tools::{Limits, Scope, ToolError, ToolHost};
 use serde_json::json;
 
 const SHORT: Limits = Limits { memory_bytes: 4 << 20, timeout_ms: 200, output_bytes: 4 << 10 };
@@ -68,7 +68,7 @@ fn a_cancelled_call_ends_at_once() {
         let cancel = CancelFlag::new();
         let wanted = Call { tool: format!("bad_{name}"), arguments: json!({}) };
         let fault = std::thread::scope(|scope| {
-            let call = scope.spawn(|| host.call(&wanted, &cancel));
+            let call = scope.spawn(|| host.call(&wanted, &Scope::default(), &cancel));
             std::thread::sleep(Duration::from_millis(50));
             cancel.cancel();
             call.join().unwrap().unwrap_err()

@@ -248,7 +248,7 @@ fn evictable(window: &ContextWindow, table: &PageTable, need: &Need<'_>, with_wa
         let alone = page.goes_alone();
         let class = match (is_current, page.place.message) {
             // It speaks of earlier turns, wherever it stands.
-            _ if page.kind == PageKind::Digest => Class::Earlier,
+            _ if page.is_made_anew() => Class::Earlier,
             (false, _) => Class::Earlier,
             (true, 0) => Class::Found,
             (true, _) => Class::Answered,

@@ -26,6 +26,8 @@ pub enum PageKind {
     Result,
     /// One line each of what was said earlier and is no longer resident.
     Digest,
+    /// What a tool does, for a question that it fits.
+    Tool,
 }
 
 impl PageKind {
@@ -39,6 +41,7 @@ impl PageKind {
             Self::Call => "call",
             Self::Result => "result",
             Self::Digest => "digest",
+            Self::Tool => "tool",
         }
     }
 }
@@ -96,9 +99,14 @@ impl Page {
         }
     }
 
+    /// Whether it holds nothing that is not had again: it need not be kept once it left.
+    pub fn is_made_anew(&self) -> bool {
+        matches!(self.kind, PageKind::Digest | PageKind::Tool)
+    }
+
     /// Whether it can leave without what stands beside it.
     pub(crate) fn goes_alone(&self) -> bool {
-        matches!(self.kind, PageKind::File | PageKind::Digest | PageKind::Pinned) || self.recalled
+        matches!(self.kind, PageKind::File | PageKind::Pinned) || self.is_made_anew() || self.recalled
     }
 
     /// Notes that it is needed in this turn.

@@ -9,9 +9,9 @@ use super::{
     failed, swap,
 };
 use crate::abi::{
-    Call, CallReport, Decoded, Effect, EffectId, Encoded, Fault, FaultKind, FileRange, Label, MemoryUse,
-    Outcome, PageId, PageRequest, Provenance, Recall, Returned, Role, Secrecy, SourcePage, StopReason,
-    TokenCount, ToolSpec, Trust, TurnEnd, TurnOptions, Usage,
+    Call, CallReport, Decoded, Effect, EffectId, Encoded, Extent, Fault, FaultKind, FileRange, Label,
+    MemoryUse, Outcome, PageId, PageRequest, Provenance, Recall, Returned, Role, Secrecy, SourcePage,
+    StopReason, TokenCount, ToolSpec, Trust, TurnEnd, TurnOptions, Usage, Want,
 };
 use crate::citation;
 use crate::error::KernelError;
@@ -28,6 +28,12 @@ use crate::syscall::{self, Syscall};
 
 /// So many found pages are looked at.
 const MAX_FOUND: usize = 64;
+
+/// The tools that fit a question may have one part in so many of its room.
+const TOOLS_PART: TokenCount = 3;
+
+/// So many tools are named when the model looks for some.
+const FOUND_TOOLS_MAX: usize = 6;
 
 /// A found page must hold at least this part of the query's words.
 const MIN_SCORE: f32 = 0.25;
@@ -102,7 +108,8 @@ impl Process {
         let (page, content) = page.page(Content::plain(content), step.event);
         self.note_input(pending);
         self.table.insert(page, content);
-        let budget = self.prefetch_budget(room.saturating_sub(tokens), step.config);
+        let told = self.tell_tools(room.saturating_sub(tokens) / TOOLS_PART, step);
+        let budget = self.prefetch_budget(room.saturating_sub(tokens + told), step.config);
         let Some(turn) = &mut self.turn else { return Ok(()) };
         turn.pending = Some(pending);
         let is_more = step.config.has_disk || self.swapped > 0;
@@ -114,6 +121,43 @@ impl Process {
             self.queue(step);
         }
         Ok(())
+    }
+
+    /// Lets the model read what the tools do that it may call, where the instructions do not say it,
+    /// in at most so many tokens. Gives how many they took.
+    fn tell_tools(&mut self, room: TokenCount, step: &mut Step<'_>) -> TokenCount {
+        let names = match self.turn.as_ref().map(|turn| &turn.choice) {
+            Some(Choice::May(names) | Choice::Must(names)) => names.clone(),
+            _ => return 0,
+        };
+        let mut taken = 0;
+        for name in names {
+            let known = self.tools.iter().find(|tool| tool.name == name);
+            let Some(described) = known.and_then(|tool| tool.described.clone()) else { continue };
+            let provenance = Provenance::Tool { tool: name };
+            let resident = self.window.slots().iter().filter_map(|slot| self.table.get(slot.page));
+            let shown = resident
+                .filter(|page| page.kind == PageKind::Tool && page.provenance == provenance)
+                .map(|page| page.id)
+                .next();
+            if let Some(id) = shown {
+                self.table.touch(id, self.turns);
+                self.note_input(id);
+                continue;
+            }
+            if taken + described.count() > room {
+                continue;
+            }
+            taken += described.count();
+            let id = step.ids.page();
+            self.note_input(id);
+            let place = Place { turn: self.turns, message: 0 };
+            let label = Label::public(Trust::System);
+            let page = NewPage { id, kind: PageKind::Tool, role: Role::User, place, provenance, label };
+            let (page, content) = page.page(Content::plain(described), step.event);
+            self.admit(page, content, step);
+        }
+        taken
     }
 
     fn note_input(&mut self, page: PageId) {
@@ -183,17 +227,25 @@ impl Process {
                 step.scheduler.done(id);
                 self.decoded(outcome, step);
             }
-            (Phase::Asking { call, .. }, Answer::Allowed(allow)) => {
+            (Phase::Asking { call, .. }, Answer::Allowed(extent)) => {
+                let allow = extent.is_some();
                 if self.is_cancelled() {
                     self.end(TurnEnd::Cancelled, String::new(), step);
                 } else if allow && syscall::is_of_memory(&call.tool) {
                     self.change_core(call, step);
                 } else if call.tool == syscall::SEND_PAGES {
                     self.answer_send(allow, "nobody allowed it", step);
-                } else if allow {
-                    self.call(call, step);
+                } else if let Some(extent) = extent {
+                    self.grant(&call, extent, step);
+                    self.call(call, extent == Extent::Once, step);
                 } else {
-                    self.refuse(&call, "the user did not allow it", step);
+                    let wants = self.missing(&call, step);
+                    let words: Vec<&str> = wants.iter().map(|want| want.words.as_str()).collect();
+                    let reason = match &words[..] {
+                        [] => "the user did not allow it".to_owned(),
+                        words => format!("it was not allowed to {}", words.join("; ")),
+                    };
+                    self.refuse(&call, &reason, step);
                 }
             }
             (Phase::Calling { call, .. }, Answer::Returned(outcome)) => self.returned(&call, outcome, step),
@@ -494,6 +546,16 @@ impl Process {
                 let (id, first) = self.page_in(query, budget, step);
                 self.phase = Phase::Searching { id, first };
             }
+            Ok(Syscall::FindTools { query }) => {
+                let arguments = serde_json::json!({ "query": query });
+                let call = Call { tool: syscall::FIND_TOOLS.into(), arguments };
+                if turn.made.contains(&call) {
+                    return self.answer_next(step);
+                }
+                turn.made.push(call);
+                self.push_output(PageKind::Call, &decoded, step);
+                self.find_tools(&query, step);
+            }
             Ok(Syscall::Read { page, from }) => {
                 let call = Call {
                     tool: syscall::READ.into(),
@@ -510,6 +572,24 @@ impl Process {
             // What it wrote is no call: it is not kept, and the model answers in words.
             Err(_) => self.answer_next(step),
         }
+    }
+
+    /// Names the tools that fit, which may be called from now on.
+    fn find_tools(&mut self, query: &str, step: &mut Step<'_>) {
+        let calls: Vec<ToolSpec> =
+            self.tools.iter().filter(|tool| tool.name != syscall::FIND_TOOLS).cloned().collect();
+        let found = routing::best(query, &calls, FOUND_TOOLS_MAX);
+        let text = match &found[..] {
+            [] => "No tool fits.".to_owned(),
+            found => found.iter().map(|tool| prompt::described(tool)).collect(),
+        };
+        if let Some(turn) = &mut self.turn {
+            turn.choice = match found.is_empty() {
+                true => Choice::Answer,
+                false => Choice::May(found.iter().map(|tool| tool.name.clone()).collect()),
+            };
+        }
+        self.encode(syscall::FIND_TOOLS, text, Then::Decode, step);
     }
 
     fn answer(&mut self, text: String, cut: bool, decoded: &Decoded, step: &mut Step<'_>) {
@@ -545,27 +625,57 @@ impl Process {
     }
 
     fn check(&mut self, call: Call, step: &mut Step<'_>) {
+        let wants = self.missing(&call, step);
         match step.config.policy.check(&call) {
-            Verdict::Allow => self.call(call, step),
+            Verdict::Deny => self.refuse(&call, "it is not allowed", step),
+            _ if !wants.is_empty() => {
+                let words: Vec<&str> = wants.iter().map(|want| want.words.as_str()).collect();
+                let reason = format!("{} would {}", call.tool, words.join("; "));
+                self.ask_for(call, reason, wants, step);
+            }
+            Verdict::Allow => self.call(call, false, step),
             Verdict::Ask => {
                 let reason = format!("a rule asks before {} runs", call.tool);
                 self.ask(call, reason, step);
             }
-            Verdict::Deny => self.refuse(&call, "it is not allowed", step),
+        }
+    }
+
+    fn wants(&self, call: &Call) -> &[Want] {
+        self.tools.iter().find(|tool| tool.name == call.tool).map_or(&[], |tool| &tool.wants)
+    }
+
+    /// The rights that a call's tool asks for and that were not granted.
+    fn missing(&self, call: &Call, step: &Step<'_>) -> Vec<Want> {
+        let is_missing = |want: &&Want| !step.granted.contains(&key(want));
+        self.wants(call).iter().filter(is_missing).cloned().collect()
+    }
+
+    /// The user granted a call what it asked for.
+    fn grant(&self, call: &Call, extent: Extent, step: &mut Step<'_>) {
+        if extent != Extent::Once {
+            step.granted.extend(self.wants(call).iter().map(key));
         }
     }
 
     /// Asks the user whether a call may run.
     pub(super) fn ask(&mut self, call: Call, reason: String, step: &mut Step<'_>) {
+        self.ask_for(call, reason, Vec::new(), step);
+    }
+
+    fn ask_for(&mut self, call: Call, reason: String, wants: Vec<Want>, step: &mut Step<'_>) {
         let id = step.ids.effect();
-        step.out.push(Effect::Ask { id, pid: self.pid, call: call.clone(), reason });
+        step.out.push(Effect::Ask { id, pid: self.pid, call: call.clone(), reason, wants });
         self.phase = Phase::Asking { id, call };
     }
 
-    fn call(&mut self, call: Call, step: &mut Step<'_>) {
+    /// Lets a call run, with all that it asks for when the user granted that to it alone.
+    fn call(&mut self, call: Call, with_all: bool, step: &mut Step<'_>) {
         self.note_made(&call);
         let id = step.ids.effect();
-        step.out.push(Effect::Call { id, pid: self.pid, call: call.clone() });
+        let has = |want: &&Want| with_all || step.granted.contains(&key(want));
+        let granted = self.wants(&call).iter().filter(has).map(|want| want.right.clone()).collect();
+        step.out.push(Effect::Call { id, pid: self.pid, call: call.clone(), granted });
         self.phase = Phase::Calling { id, call, started: false };
     }
 
@@ -682,7 +792,8 @@ impl Process {
 
     /// The model asked for a page by its address.
     fn read(&mut self, id: PageId, from: u64, step: &mut Step<'_>) {
-        let Some(page) = self.table.get(id) else {
+        let Some(page) = self.table.get(id).filter(|page| !page.is_made_anew() || self.window.holds(id))
+        else {
             return self.encode(syscall::READ, format!("There is no page {id}."), Then::Decode, step);
         };
         let is_whole = from == 0 || page.kind == PageKind::Boot || page.kind == PageKind::Pinned;
@@ -861,6 +972,11 @@ impl Process {
         });
         Place { turn: self.turns, message }
     }
+}
+
+/// A right is granted to a plugin, whichever of its tools asked for it.
+fn key(want: &Want) -> (String, String) {
+    (want.plugin.clone(), want.right.clone())
 }
 
 /// A page that was found.

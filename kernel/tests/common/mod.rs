@@ -34,6 +34,8 @@ pub fn config(n_ctx: TokenCount) -> Config {
 /// A tool like the bundled calculator.
 pub fn calc() -> ToolSpec {
     ToolSpec {
+        wants: Vec::new(),
+        described: None,
         name: "calc".into(),
         description: "Evaluates an arithmetic expression such as 17.5% * 2310.40.".into(),
         keywords: vec!["calculator".into(), "calculate".into()],

@@ -11,7 +11,9 @@ use serde::Serialize;
 use super::{mount, out};
 use crate::exit::{self, Failure};
 use crate::home::Home;
+use crate::machine::Tools as _;
 use crate::models::{self, ModelRef};
+use crate::plugins::SessionTools;
 use crate::settings::Settings;
 
 /// What one check found.
@@ -238,7 +240,7 @@ fn journal(home: &Home) -> Finding {
 
 fn tools(home: &Home) -> Finding {
     let mut left_out = Vec::new();
-    match super::model::open_tools(home, &mut |what, _| left_out.push(what)) {
+    match SessionTools::open(home, None, &mut |what, _| left_out.push(what)) {
         Ok(tools) if left_out.is_empty() => {
             let names: Vec<String> = tools.specs().into_iter().map(|spec| spec.name).collect();
             Finding::good(

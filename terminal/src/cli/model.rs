@@ -5,22 +5,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lucid_engine::SentenceBert;
-use lucid_kernel::abi::{Call, Fault, ToolSpec};
-use lucid_kernel::port::{CancelFlag, Embedder, Engine, EngineError};
+use lucid_kernel::port::{CancelFlag, Disk, Embedder, Engine, EngineError};
 use lucid_model::load::{LoadOptions, ModelSource, ModelSpec};
 use lucid_remote::{O200k, Remote};
-use lucid_tools::ToolHost;
 use serde_json::json;
 
 use super::{ModelArgs, ModelCmd, out, session};
 use crate::engines::{self, EngineChoice, Load, NamedEngine, Pool, Terms};
 use crate::exit::{self, Failure};
 use crate::home::Home;
-use crate::machine::{LoadWriter, Loaded, Loader, ToolOutput, Tools};
+use crate::machine::{LoadWriter, Loaded, Loader};
 use crate::models::{
     self, AUTO, Bar, EMBEDDER, EmbedderFiles, ModelRef, Progress, PullError, Sources, State, Store,
     StoreError,
 };
+use crate::plugins::SessionTools;
 use crate::settings::Settings;
 
 /// What the settings say where pages are not to be found by their meaning.
@@ -139,11 +138,18 @@ pub fn resolve(store: &Store, name: &str) -> Result<(ModelRef, Option<String>), 
 
 /// Loads the model of the settings or the command line, fetching it first when it is not
 /// there, and the tools.
-pub fn loader(home: &Home, settings: &Settings, model: ModelArgs, pool: Arc<Pool>) -> Loader {
+pub fn loader(
+    home: &Home,
+    settings: &Settings,
+    model: ModelArgs,
+    pool: Arc<Pool>,
+    disk: Option<Arc<dyn Disk>>,
+) -> Loader {
     let (home, settings) = (home.clone(), settings.clone());
     Box::new(move |on_progress, cancel| {
-        let tools = open_tools(&home, on_progress)?;
+        let tools = Arc::new(SessionTools::open(&home, disk, on_progress)?);
         let engine = load_engine(&home, &settings, &model, &pool, on_progress, cancel)?;
+        tools.set_engine(&engine);
         let writer = settings.digests.is_some().then(|| writer(&home, &settings, &pool));
         Ok(Loaded { engine, tools, writer })
     })
@@ -378,40 +384,4 @@ fn from_store(error: StoreError) -> Failure {
 
 fn from_pull(error: PullError) -> Failure {
     Failure::new(error.exit_code(), error.to_string())
-}
-
-/// The bundled and the installed tools.
-///
-/// # Errors
-/// When a bundled one cannot be loaded. An installed one that cannot is named and left out.
-pub fn open_tools(
-    home: &Home,
-    on_progress: &mut dyn FnMut(String, Option<f32>),
-) -> Result<Arc<dyn Tools>, Failure> {
-    let host = ToolHost::new(Some(&home.wasm_cache_dir()), lucid_tools::Limits::default());
-    host.load_bundled()
-        .map_err(|error| Failure::config(format!("a bundled tool cannot be loaded: {error}")))?;
-    if home.plugins_dir().is_dir() {
-        let report =
-            host.load_folder(&home.plugins_dir()).map_err(|error| Failure::config(error.to_string()))?;
-        for (path, error) in report.failed {
-            on_progress(format!("{} is left out: {error}", path.display()), None);
-        }
-    }
-    Ok(Arc::new(HostTools { host }))
-}
-
-struct HostTools {
-    host: ToolHost,
-}
-
-impl Tools for HostTools {
-    fn specs(&self) -> Vec<ToolSpec> {
-        self.host.tools()
-    }
-
-    fn call(&self, call: &Call, cancel: &CancelFlag) -> Result<ToolOutput, Fault> {
-        let output = self.host.call(call, cancel)?;
-        Ok(ToolOutput { value: output.value, text: output.text, micros: output.micros })
-    }
 }

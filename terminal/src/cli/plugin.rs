@@ -2,13 +2,14 @@
 
 use std::path::Path;
 
+use lucid_tools::ToolError;
 use lucid_tools::kit::{self, KitError};
-use lucid_tools::{Limits, ToolError, ToolHost};
 use serde_json::json;
 
-use super::{PluginCmd, out};
+use super::{PluginCmd, out, rights, tryout};
 use crate::exit::{self, Failure};
 use crate::home::Home;
+use crate::plugins::host;
 
 /// Runs `lucid plugin …`.
 ///
@@ -28,6 +29,11 @@ pub fn run(home: &Home, command: &PluginCmd) -> Result<u8, Failure> {
             out::note(&format!("{}: {}, built by {}", built.name, out::bytes(built.bytes), built.compiler));
         }
         PluginCmd::Install { file } => install(home, file)?,
+        PluginCmd::Inspect { name, json } => return rights::inspect(home, name, *json),
+        PluginCmd::Grant { name, rights, yes } => return rights::grant(home, name, rights, *yes),
+        PluginCmd::Revoke { name, rights } => return rights::revoke(home, name, rights),
+        PluginCmd::Call(args) => return tryout::call(home, args),
+        PluginCmd::Test { dir } => return tryout::test(home, dir),
         PluginCmd::Rm { name } => {
             kit::remove(name, &home.plugins_dir()).map_err(failure)?;
             out::note(&format!("removed {name}"));
@@ -35,10 +41,6 @@ pub fn run(home: &Home, command: &PluginCmd) -> Result<u8, Failure> {
         PluginCmd::List { json } => list(home, *json)?,
     }
     Ok(exit::OK)
-}
-
-fn host(home: &Home) -> ToolHost {
-    ToolHost::new(Some(&home.wasm_cache_dir()), Limits::default())
 }
 
 fn install(home: &Home, file: &Path) -> Result<(), Failure> {

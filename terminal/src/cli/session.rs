@@ -65,7 +65,7 @@ pub fn open(home: &Home, wanted: &Wanted) -> Result<Machine, Failure> {
         session,
         folder: folder(),
         journal,
-        disk: Some(disk),
+        disk: Some(Arc::clone(&disk)),
         roots: wanted.roots.clone(),
         has_files,
         tools: wanted.tools,
@@ -76,7 +76,7 @@ pub fn open(home: &Home, wanted: &Wanted) -> Result<Machine, Failure> {
         eviction: None,
         interactive: wanted.interactive,
         now_ms: now_ms(),
-        loader: super::model::loader(home, &settings, model, pool),
+        loader: super::model::loader(home, &settings, model, pool, Some(disk)),
     }))
 }
 

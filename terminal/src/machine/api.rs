@@ -1,8 +1,8 @@
 //! What the screen, a script or `lucid ask` sends to the machine, and what it hears back.
 
 use lucid_kernel::abi::{
-    Call, EffectId, EngineInfo, Fault, PageId, Pid, Provenance, Returned, SourcePage, TokenCount,
-    TurnOptions, TurnReport,
+    Call, EffectId, EngineInfo, Extent, Fault, PageId, Pid, Provenance, Returned, SourcePage, TokenCount,
+    TurnOptions, TurnReport, Want,
 };
 use lucid_kernel::port::{Delta, Mount, MountProgress, MountReport};
 
@@ -26,6 +26,8 @@ pub enum Command {
         id: EffectId,
         /// Whether it may run.
         allow: bool,
+        /// How long that holds for the rights that it asks for.
+        extent: Extent,
     },
     /// Mount a folder or bring it up to date. Answered by [`Notice::Mounted`] or [`Notice::Failed`].
     Mount {
@@ -134,6 +136,15 @@ pub enum Notice {
         /// What runs.
         call: Call,
     },
+    /// A tool says how far it is.
+    Progress {
+        /// Its effect.
+        id: EffectId,
+        /// What goes on.
+        message: String,
+        /// How far it is, from 0 to 1, when it knows.
+        done: Option<f64>,
+    },
     /// A tool returned.
     Returned {
         /// Its effect.
@@ -149,6 +160,8 @@ pub enum Notice {
         call: Call,
         /// Why the user is asked.
         reason: String,
+        /// The rights that a yes grants.
+        wants: Vec<Want>,
     },
     /// The turn ended.
     Ended {

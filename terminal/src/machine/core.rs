@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, Sender, select, unbounded};
 use lucid_disk::RamDisk;
 use lucid_kernel::abi::{
-    Effect, EffectId, Encoded, Event, Fault, FaultKind, Outcome, PageId, Pid, TurnEnd, TurnOptions,
+    Effect, EffectId, Encoded, Event, Extent, Fault, FaultKind, Outcome, PageId, Pid, TokenCount, TurnEnd,
+    TurnOptions, Want,
 };
 use lucid_kernel::chat::ChatFormat;
 use lucid_kernel::error::KernelError;
@@ -28,6 +29,11 @@ const STOP_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// The most inputs that wait for the model to load.
 const MAX_WAITING_INPUTS: usize = 16;
+
+/// The instructions name all tools where that takes at most this part of what may be resident, and
+/// no more than so many tokens: each is computed before the first answer.
+const LISTED_PART: TokenCount = 8;
+const LISTED_TOKENS_MAX: TokenCount = 256;
 
 /// What comes in from the machine's own threads.
 pub enum Msg {
@@ -125,6 +131,9 @@ struct Live {
     background: Background,
     swap: SwapSpace,
     digests: HashMap<Pid, Digest>,
+    /// The rights that each question asks for.
+    asked: HashMap<EffectId, Vec<Want>>,
+    tools: Arc<dyn Tools>,
     /// The first words of pages, of which the kernel knows no more once they left.
     previews: HashMap<PageId, String>,
     session: String,
@@ -172,7 +181,10 @@ impl Machine {
                     self.apply(Event::Cancel { pid });
                 }
             }
-            Command::Answer { id, allow } => self.apply(Event::Answered { id, allow }),
+            Command::Answer { id, allow, extent } => {
+                self.keep_grant(id, allow, extent);
+                self.apply(Event::Answered { id, allow, extent });
+            }
             Command::Mount { path } => self.mount(path),
             Command::Unmount { path } => self.unmount(path),
             Command::ShowPage { page } => {
@@ -217,6 +229,19 @@ impl Machine {
                 }
             }
             Command::Quit => {}
+        }
+    }
+
+    /// Keeps what the user granted for ever. It is journaled as granted for the session too.
+    fn keep_grant(&mut self, id: EffectId, allow: bool, extent: Extent) {
+        let Some(live) = &mut self.live else { return };
+        let wants = live.asked.remove(&id).unwrap_or_default();
+        if allow
+            && extent == Extent::Always
+            && !wants.is_empty()
+            && let Err(failure) = live.tools.grant(&wants)
+        {
+            self.tell_failed(&failure.message);
         }
     }
 
@@ -292,9 +317,10 @@ impl Machine {
         let Some(process) = live.kernel.processes().get(&live.pid).filter(|process| process.is_idle()) else {
             return;
         };
-        let Some(digest) = live.digests.get_mut(&process.pid()).filter(|digest| digest.is_due()) else {
+        let Some(digest) = live.digests.get_mut(&process.pid()) else { return };
+        if !digest.is_due() {
             return;
-        };
+        }
         let room = live.kernel.config().map_or(0, Config::digest_tokens);
         // Without it nothing is lost: the pages are found as before.
         if let Ok(Some(page)) = digest.page(live.engine.as_ref(), live.kernel.next_page(), room) {
@@ -334,6 +360,8 @@ impl Machine {
             background,
             swap,
             digests: HashMap::new(),
+            asked: HashMap::new(),
+            tools,
             previews,
             session: session.clone(),
             seq,
@@ -367,9 +395,17 @@ impl Machine {
         config.policy.rules.clone_from(&self.setup.rules);
         config.eviction = self.setup.eviction.unwrap_or(config.eviction);
         let mut specs = if self.setup.tools { tools.specs() } else { Vec::new() };
-        let system = prompt::system(&specs, self.setup.has_files);
+        let tokens = |error: lucid_kernel::port::EngineError| {
+            unusable("the instructions cannot be turned into tokens", error.to_string())
+        };
+        let most = (config.budget_tokens() / LISTED_PART).min(LISTED_TOKENS_MAX);
+        let is_listed = pages::describe(engine.as_ref(), &mut specs, most).map_err(tokens)?;
+        let system = prompt::system(is_listed.then_some(&specs[..]), self.setup.has_files);
         if self.setup.tools {
             specs.extend(syscall::disk_calls());
+            if !is_listed {
+                specs.extend(syscall::tool_calls());
+            }
         }
         let core = match &self.setup.core {
             Some(memory) => {
@@ -389,8 +425,7 @@ impl Machine {
             }
             None => Vec::new(),
         };
-        let system = encode(engine.as_ref(), &system)
-            .map_err(|error| unusable("the instructions cannot be turned into tokens", error.to_string()))?;
+        let system = encode(engine.as_ref(), &system).map_err(tokens)?;
         let journal = &self.setup.journal;
         journal
             .begin(name, &self.setup.folder, self.setup.now_ms)
@@ -549,19 +584,22 @@ impl Machine {
                 let live = self.live.as_ref()?;
                 live.workers.send(Job::Decode { id, request, show, cancel });
             }
-            Effect::Call { id, call, .. } => {
+            Effect::Call { id, call, granted, .. } => {
                 let cancel = self.flag(id);
                 self.tell(Notice::Calling { id, call: call.clone() });
                 self.apply(Event::Started { id });
                 let live = self.live.as_ref()?;
-                live.workers.send(Job::Call { id, call, cancel });
+                live.workers.send(Job::Call { id, call, granted, cancel });
             }
-            Effect::Ask { id, call, reason, .. } => {
+            Effect::Ask { id, call, reason, wants, .. } => {
                 if !self.setup.interactive {
-                    return Some(Event::Answered { id, allow: false });
+                    return Some(Event::Answered { id, allow: false, extent: Extent::Once });
                 }
                 self.flag(id);
-                self.tell(Notice::Ask { id, call, reason });
+                if let Some(live) = &mut self.live {
+                    live.asked.insert(id, wants.clone());
+                }
+                self.tell(Notice::Ask { id, call, reason, wants });
             }
             Effect::Encode { id, text, .. } => {
                 let outcome = match encode(live.engine.as_ref(), &text) {
@@ -623,7 +661,7 @@ impl Machine {
         }
         let live = self.live.as_ref()?;
         let asking = live.kernel.processes().values().any(|process| process.is_asking(id));
-        asking.then_some(Event::Answered { id, allow: false })
+        asking.then_some(Event::Answered { id, allow: false, extent: Extent::Once })
     }
 
     fn flag(&mut self, id: EffectId) -> CancelFlag {

@@ -117,12 +117,27 @@ fn shortened(text: &str) -> String {
 
 /// What a model makes of it.
 fn written(engine: &dyn Engine, text: &str, cancel: &CancelFlag) -> Result<String, EngineError> {
+    let system = "You shorten what was said. You answer with one short line and nothing else.";
+    let asked = format!("Say in one line of at most twelve words what this says:\n{text}");
+    let text = complete(engine, system, &asked, LINE_TOKENS, cancel)?;
+    Ok(text.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default().to_owned())
+}
+
+/// What a model answers to one question, apart from any conversation.
+///
+/// # Errors
+/// Those of the engine, and when it was cancelled.
+pub fn complete(
+    engine: &dyn Engine,
+    system: &str,
+    asked: &str,
+    max_tokens: TokenCount,
+    cancel: &CancelFlag,
+) -> Result<String, EngineError> {
     let chat = ChatFormat::probe(&engine.chat_template())
         .framing
         .encode(|text| engine.tokenize(text, true).map(|tokens| Encoded::new(text, tokens)))?;
-    let system =
-        encode(engine, "You shorten what was said. You answer with one short line and nothing else.")?;
-    let asked = encode(engine, &format!("Say in one line of at most twelve words what this says:\n{text}"))?;
+    let (system, asked) = (encode(engine, system)?, encode(engine, asked)?);
     let parts = [
         &chat.system.prefix,
         &system,
@@ -134,12 +149,12 @@ fn written(engine: &dyn Engine, text: &str, cancel: &CancelFlag) -> Result<Strin
     ];
     let layout = parts.iter().map(|part| Segment { page: None, tokens: Arc::clone(&part.tokens) }).collect();
     let sampling = Sampling::default();
-    let request = DecodeRequest { layout, grammar: None, sampling, max_tokens: LINE_TOKENS };
+    let request = DecodeRequest { layout, grammar: None, sampling, max_tokens };
     let decoded = engine.decode(&request, cancel, &mut |_| {})?;
     if cancel.is_cancelled() {
         return Err(EngineError::Failed("cancelled".into()));
     }
-    Ok(decoded.text.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default().to_owned())
+    Ok(decoded.text.to_string())
 }
 
 #[cfg(test)]
@@ -189,9 +204,9 @@ mod tests {
         let engine = Scripted::new([]);
         let mut digest = Digest::default();
         assert_eq!(digest.page(&engine, PageId(9), 500).unwrap(), None);
-        digest.add(vec![(PageId(1), "user: fact".into())]);
+        digest.add(PageId(1), "user: fact".into());
         assert!(!digest.is_due());
-        digest.add((1..40).map(|n| (PageId(n), format!("user: fact {n}"))).collect());
+        (1..40).for_each(|n| digest.add(PageId(n), format!("user: fact {n}")));
         assert!(digest.is_due() && !digest.is_due());
         let page = digest.page(&engine, PageId(50), 10_000).unwrap().unwrap();
         assert_eq!(page.text.lines().count(), LINES_MAX);

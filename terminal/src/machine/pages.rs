@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use lucid_kernel::abi::{
     Encoded, Fault, FaultKind, FileRange, Label, Outcome, PageId, PageRequest, Pid, Provenance, Recall,
-    Secrecy, SourcePage, TokenCount, Trust,
+    Secrecy, SourcePage, TokenCount, ToolSpec, Trust,
 };
 use lucid_kernel::memory::{ContextWindow, Page, PageKind};
 use lucid_kernel::port::{Disk, DiskError, Engine, EngineError, Hit, SwapHit};
@@ -69,6 +69,27 @@ const MAX_CUTS: u32 = 4;
 /// file and no tool can forge a role.
 pub fn encode(engine: &dyn Engine, text: &str) -> Result<Encoded, EngineError> {
     Ok(Encoded::new(text, engine.tokenize(text, false)?))
+}
+
+/// Prepares tools to be told with the questions that they fit, when all of them together have more
+/// than so many tokens; says whether the instructions can name them all instead.
+pub fn describe(
+    engine: &dyn Engine,
+    tools: &mut [ToolSpec],
+    tokens_at_most: TokenCount,
+) -> Result<bool, EngineError> {
+    let mut described = Vec::new();
+    for tool in tools.iter() {
+        described.push(encode(engine, &prompt::described(tool))?);
+    }
+    let tokens: TokenCount = described.iter().map(Encoded::count).sum();
+    if tokens <= tokens_at_most {
+        return Ok(true);
+    }
+    for (tool, described) in tools.iter_mut().zip(described) {
+        tool.described = Some(described);
+    }
+    Ok(false)
 }
 
 /// Where pages are found.
@@ -549,9 +570,9 @@ pub fn conversations(
     kernel.processes().values().map(row).collect()
 }
 
-/// Whether a page left and holds what nothing else does: a digest is made anew.
+/// Whether a page left and holds what is not made anew.
 pub fn is_missed(page: &Page, window: &ContextWindow) -> bool {
-    !window.holds(page.id) && page.kind != PageKind::Digest
+    !window.holds(page.id) && !page.is_made_anew()
 }
 
 /// The first words of a text, in one line.

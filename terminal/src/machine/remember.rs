@@ -2,10 +2,8 @@
 //! the user may edit. A line is a fact; lines that begin with `#` are the user's own notes.
 
 use std::fs;
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
-
-use crate::home::Home;
 
 /// The largest file that is read, in bytes.
 const BYTES_MAX: u64 = 1 << 20;
@@ -77,12 +75,7 @@ impl CoreMemory {
 
     /// Replaces the file as a whole, so that a killed program loses nothing of it.
     fn write(&self, text: &str) -> io::Result<()> {
-        Home::make_parent(&self.path).map_err(io::Error::other)?;
-        let folder = self.path.parent().unwrap_or(Path::new("."));
-        let mut file = tempfile::NamedTempFile::new_in(folder)?;
-        file.write_all(text.as_bytes())?;
-        file.as_file().sync_all()?;
-        file.persist(&self.path).map(drop).map_err(|error| error.error)
+        crate::home::write(&self.path, text.as_bytes())
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use lucid_disk::RamDisk;
 use lucid_engine::{Exchange, Pace, Scripted};
 use lucid_journal::RamJournal;
-use lucid_kernel::abi::{Event, Pid, StopReason, TurnEnd, TurnOptions, TurnReport};
+use lucid_kernel::abi::{Event, Extent, Pid, StopReason, TurnEnd, TurnOptions, TurnReport};
 use lucid_kernel::journal;
 use lucid_kernel::policy::Verdict;
 use lucid_kernel::port::{Engine, JournalError, SessionInfo};
@@ -42,6 +42,8 @@ impl Calc {
 impl Tools for Calc {
     fn specs(&self) -> Vec<ToolSpec> {
         vec![ToolSpec {
+            wants: Vec::new(),
+            described: None,
             name: "calc".into(),
             description: "Computes 1+1.".into(),
             keywords: vec!["calculator".into()],
@@ -52,7 +54,17 @@ impl Tools for Calc {
         }]
     }
 
-    fn call(&self, _: &Call, cancel: &CancelFlag) -> Result<ToolOutput, Fault> {
+    fn grant(&self, _: &[Want]) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    fn call(
+        &self,
+        _: &Call,
+        _: &[String],
+        _: OnProgress,
+        cancel: &CancelFlag,
+    ) -> Result<ToolOutput, Fault> {
         self.calls.fetch_add(1, Ordering::SeqCst);
         (self.run)(cancel).map(|text| ToolOutput { value: json!(text), text, micros: 1 })
     }
@@ -234,7 +246,7 @@ fn a_rule_that_asks_is_answered_by_the_user_or_refused() {
             Notice::Ask { id, .. } => Some(*id),
             _ => None,
         });
-        rig.machine.commands.send(Command::Answer { id, allow }).unwrap();
+        rig.machine.commands.send(Command::Answer { id, allow, extent: Extent::Once }).unwrap();
         assert_eq!(rig.ended().answer, "Done.");
         assert_eq!(tools.calls.load(Ordering::SeqCst), calls);
         rig.machine.stop();

@@ -17,6 +17,7 @@ use super::api::Notice;
 use super::core::Msg;
 use super::pages::{Places, encode};
 use super::swap::SwapSpace;
+use crate::plugins::OnProgress;
 
 /// So many characters are surely more than a token, on average.
 const CHARS_PER_TOKEN_MAX: usize = 8;
@@ -71,6 +72,8 @@ pub enum Job {
         id: EffectId,
         /// What.
         call: Call,
+        /// With these rights beyond those that it always has.
+        granted: Vec<String>,
         /// Set to stop it.
         cancel: CancelFlag,
     },
@@ -182,8 +185,8 @@ impl Worker {
                 return;
             }
             Job::Fork { of, pid } => return self.swap.of(pid).fork(of),
-            Job::Call { id, call, cancel } => {
-                let done = catch_unwind(AssertUnwindSafe(|| self.call(&call, &cancel)));
+            Job::Call { id, call, granted, cancel } => {
+                let done = catch_unwind(AssertUnwindSafe(|| self.call(id, &call, &granted, &cancel)));
                 let outcome =
                     done.unwrap_or_else(|_| Outcome::Failed(failed(FaultKind::Tool, "the tool was")));
                 Event::Returned { id, outcome }
@@ -231,11 +234,15 @@ impl Worker {
         }
     }
 
-    fn call(&self, call: &Call, cancel: &CancelFlag) -> Outcome<Returned> {
+    fn call(&self, id: EffectId, call: &Call, granted: &[String], cancel: &CancelFlag) -> Outcome<Returned> {
         if cancel.is_cancelled() {
             return Outcome::Cancelled;
         }
-        let output = match self.tools.call(call, cancel) {
+        let notices = self.notices.clone();
+        let on_progress: OnProgress = Arc::new(move |message, done| {
+            drop(notices.send(Notice::Progress { id, message: message.to_owned(), done }));
+        });
+        let output = match self.tools.call(call, granted, on_progress, cancel) {
             Ok(output) => output,
             Err(_) if cancel.is_cancelled() => return Outcome::Cancelled,
             Err(fault) => return Outcome::Failed(fault),

@@ -2,6 +2,8 @@
 
 use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 
+use lucid_kernel::abi::Extent;
+
 use super::editor::Motion;
 use super::state::{ASK_QUIET_MS, Action, State};
 use super::text::count;
@@ -93,7 +95,7 @@ impl State {
 
     fn on_esc(&mut self, actions: &mut Vec<Action>) {
         if !self.questions.is_empty() {
-            self.answer(false, actions);
+            self.answer(None, actions);
         } else if self.overlay.take().is_some() {
             self.overlay_line = 0;
         } else if self.can_cancel() {
@@ -113,7 +115,7 @@ impl State {
     /// the turn comes back to the line, for it may no longer be meant.
     fn cancel(&mut self, actions: &mut Vec<Action>) {
         while !self.questions.is_empty() {
-            self.answer(false, actions);
+            self.answer(None, actions);
         }
         if let Some(turn) = &mut self.turn {
             turn.cancelled = true;
@@ -128,12 +130,16 @@ impl State {
     /// Keys that answer or scroll the shown question; any other goes to the line.
     fn on_question_key(&mut self, key: KeyEvent, actions: &mut Vec<Action>) -> bool {
         let lines = match key.code {
-            KeyCode::Char('y' | 'Y') => {
-                self.answer(true, actions);
-                return true;
-            }
-            KeyCode::Char('n' | 'N') => {
-                self.answer(false, actions);
+            KeyCode::Char(letter) => {
+                let grants = self.questions.front().is_some_and(|question| !question.wants.is_empty());
+                let extent = match letter.to_ascii_lowercase() {
+                    'y' => Some(Extent::Once),
+                    's' if grants => Some(Extent::Session),
+                    'a' if grants => Some(Extent::Always),
+                    'n' => None,
+                    _ => return false,
+                };
+                self.answer(extent, actions);
                 return true;
             }
             KeyCode::Up => -1,
@@ -152,12 +158,19 @@ impl State {
         self.offer && self.editor.is_empty() && key.modifiers.difference(KeyModifiers::SHIFT).is_empty()
     }
 
-    fn answer(&mut self, allow: bool, actions: &mut Vec<Action>) {
+    /// Answers the question: how long a yes holds; none is a no.
+    fn answer(&mut self, extent: Option<Extent>, actions: &mut Vec<Action>) {
         self.overlay_line = 0;
         if let Some(question) = self.questions.pop_front() {
-            let verb = if allow { "allowed" } else { "refused" };
-            self.note(format!("you {verb} {}", question.call.tool));
-            actions.push(Action::Send(Box::new(Command::Answer { id: question.id, allow })));
+            let verb = if extent.is_some() { "allowed" } else { "refused" };
+            let long = match extent {
+                Some(Extent::Session) => " for this session",
+                Some(Extent::Always) => " from now on",
+                _ => "",
+            };
+            self.note(format!("you {verb} {}{long}", question.call.tool));
+            let (id, allow, extent) = (question.id, extent.is_some(), extent.unwrap_or_default());
+            actions.push(Action::Send(Box::new(Command::Answer { id, allow, extent })));
         }
     }
 

@@ -62,13 +62,19 @@ impl State {
                     turn.calling = None;
                 }
             }
-            Notice::Ask { id, call, reason } => {
+            Notice::Progress { id, message, done } => {
+                let turn = self.turn.as_mut();
+                if let Some(turn) = turn.filter(|turn| turn.calling.as_ref().is_some_and(|of| of.0 == id)) {
+                    turn.told = Some((message, done));
+                }
+            }
+            Notice::Ask { id, call, reason, wants } => {
                 if self.questions.is_empty() {
                     self.overlay_line = 0;
                     // A key that was on its way must not answer what was not yet read.
                     self.last_key_ms = self.now_ms;
                 }
-                self.questions.push_back(Question { id, call, reason });
+                self.questions.push_back(Question { id, call, reason, wants });
             }
             Notice::Memory(rows) => self.memory = rows,
             Notice::Foreground { pid, of } => self.on_foreground(pid, of),
@@ -113,6 +119,7 @@ impl State {
         self.transcript.close();
         if let Some(turn) = &mut self.turn {
             turn.calling = Some((id, call.tool.clone()));
+            turn.told = None;
         }
         self.questions.retain(|question| question.id != id);
         self.transcript.push(Item::Call { id, call, end: None });
@@ -184,7 +191,7 @@ fn conversation_list(rows: &[ConversationRow]) -> String {
         let current = if row.current { " (this one)" } else { "" };
         let of = row.of.map_or_else(String::new, |of| format!(", forked from {of}"));
         let (pages, shared) = row.pages;
-        let turns = count(row.turns.into(), "turn");
+        let turns = count(row.turns, "turn");
         let asked = if row.asked.is_empty() { String::new() } else { format!(": {}", row.asked) };
         format!("{}{current}: {turns}, {}, {shared} shared{of}{asked}", row.pid, count(pages as u64, "page"))
     });

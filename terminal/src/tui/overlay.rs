@@ -32,7 +32,16 @@ pub fn draw_question(state: &State, frame: &mut Frame<'_>) {
     let keys = Rect { y: room.bottom().saturating_sub(1), height: room.height.min(1), ..room };
     frame.render_widget(Clear, keys);
     let style = if state.is_question_open() { state.theme.user() } else { state.theme.dim() };
-    frame.render_widget(Line::styled(fit("y: run it   n or Esc: refuse", keys.width.into()), style), keys);
+    frame.render_widget(Line::styled(fit(answers(question), keys.width.into()), style), keys);
+}
+
+/// The keys that answer a question.
+fn answers(question: &Question) -> &'static str {
+    if question.wants.is_empty() {
+        "y: run it   n or Esc: refuse"
+    } else {
+        "y: once   s: this session   a: always   n or Esc: refuse"
+    }
 }
 
 /// The last line to which what is shown can be scrolled.

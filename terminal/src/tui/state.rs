@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use crossterm::event::KeyEvent;
-use lucid_kernel::abi::{Call, EffectId, EngineInfo, PageId, Pid, SourcePage, TurnOptions, Usage};
+use lucid_kernel::abi::{Call, EffectId, EngineInfo, PageId, Pid, SourcePage, TurnOptions, Usage, Want};
 use lucid_kernel::port::{Mount, MountProgress};
 
 use super::editor::Editor;
@@ -73,6 +73,8 @@ pub struct Turn {
     pub prefill: Option<(u32, u32)>,
     /// The tool that runs.
     pub calling: Option<(EffectId, String)>,
+    /// What it says of how far it is.
+    pub told: Option<(String, Option<f64>)>,
 }
 
 /// A call that waits for the user's yes or no.
@@ -84,6 +86,8 @@ pub struct Question {
     pub call: Call,
     /// Why the user is asked.
     pub reason: String,
+    /// The rights that a yes grants.
+    pub wants: Vec<Want>,
 }
 
 /// What lies over the transcript.
@@ -293,6 +297,7 @@ impl State {
             cancelled: false,
             prefill: None,
             calling: None,
+            told: None,
         });
         let command = Command::Input { text, attached: Vec::new(), options: TurnOptions::default() };
         actions.push(Action::Send(Box::new(command)));

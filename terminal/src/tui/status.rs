@@ -67,10 +67,14 @@ fn activity(state: &State, width: usize) -> Part {
     }
     if let Some(turn) = state.turn.as_ref().filter(|turn| !turn.cancelled) {
         let elapsed = seconds(state.now_ms.saturating_sub(turn.since_ms));
-        let what = turn
-            .calling
-            .as_ref()
-            .map_or("thinking".into(), |(_, tool)| format!("calling {}", fit(tool, room)));
+        let what = match (&turn.calling, &turn.told) {
+            (None, _) => "thinking".into(),
+            (Some((_, tool)), None) => format!("calling {}", fit(tool, room)),
+            (Some((_, tool)), Some((message, done))) => {
+                let part = done.map_or_else(String::new, |done| format!(" {:.0} %", done * 100.0));
+                fit(&format!("{tool}: {message}{part}"), room)
+            }
+        };
         return part(format!("{what} {elapsed}"), theme.accent());
     }
     if state.stopping || state.turn.is_some() {

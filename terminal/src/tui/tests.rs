@@ -100,7 +100,7 @@ impl Stage {
             Action::Send(command) => Some(match command.as_ref() {
                 Command::Input { text, .. } => format!("input {text}"),
                 Command::Cancel => "cancel".into(),
-                Command::Answer { id, allow } => format!("answer {id} {allow}"),
+                Command::Answer { id, allow, .. } => format!("answer {id} {allow}"),
                 Command::Mount { path } => format!("mount {path}"),
                 Command::Unmount { path } => format!("unmount {path}"),
                 Command::ShowPage { page } => format!("page {page}"),

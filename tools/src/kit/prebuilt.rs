@@ -15,6 +15,7 @@ use crate::error::ToolError;
 use crate::files::{read_bounded, write_atomically};
 use crate::host::ToolHost;
 use crate::limits::Limits;
+use crate::services::Scope;
 
 /// The bundled plugins.
 const NAMES: &[&str] = &["calc"];
@@ -134,7 +135,7 @@ fn passes_cases(repo: &Path, name: &str, component: &[u8]) -> Result<(), KitErro
         let (argument, expected) =
             case.split_once('\t').ok_or_else(|| stale(name, format!("no case: {case}")))?;
         let call = Call { tool: spec.name.clone(), arguments: json!({ parameter: argument }) };
-        let text = host.call(&call, &CancelFlag::new()).map(|output| output.text);
+        let text = host.call(&call, &Scope::default(), &CancelFlag::new()).map(|output| output.text);
         if text.as_deref() != Ok(expected) {
             return Err(stale(name, format!("for {argument} it gives {text:?}, not {expected}")));
         }

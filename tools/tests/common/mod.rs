@@ -3,7 +3,7 @@
 
 use lucid_kernel::abi::{Call, Fault};
 use lucid_kernel::port::CancelFlag;
-use lucid_tools::{CallOutput, Limits, ToolHost};
+use lucid_tools::{CallOutput, Limits, Scope, ToolHost};
 use serde_json::Value;
 
 /// A host that has loaded a component given as WebAssembly text.
@@ -15,7 +15,7 @@ pub fn host(name: &str, text: &str, limits: Limits) -> ToolHost {
 
 /// Calls a tool.
 pub fn call(host: &ToolHost, tool: &str, arguments: Value) -> Result<CallOutput, Fault> {
-    host.call(&Call { tool: tool.into(), arguments }, &CancelFlag::new())
+    host.call(&Call { tool: tool.into(), arguments }, &Scope::default(), &CancelFlag::new())
 }
 
 /// A component whose export `NAME` without parameters runs this core function body.

@@ -12,6 +12,8 @@ mod root;
 mod scan;
 mod stat;
 mod walk;
+
+pub use walk::is_secret;
 mod words;
 
 pub use cut::{PAGE_BYTES_MAX, PAGE_BYTES_TARGET};

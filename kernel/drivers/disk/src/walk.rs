@@ -152,7 +152,7 @@ impl Iterator for Walk {
 }
 
 /// Whether a name is one that keys and passwords go by.
-fn is_secret(name: &OsStr) -> bool {
+pub fn is_secret(name: &OsStr) -> bool {
     let name = name.to_string_lossy().to_ascii_lowercase();
     let name = name.as_str();
     name.starts_with(".env")

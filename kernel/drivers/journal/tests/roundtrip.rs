@@ -100,7 +100,9 @@ fn outcome<T: std::fmt::Debug + Clone + 'static>(
 
 fn tool() -> impl Strategy<Value = ToolSpec> {
     (text(), text(), vec(text(), 0..3), json()).prop_map(|(name, description, keywords, parameters)| {
-        ToolSpec { name, description, keywords, parameters }
+        let wants = vec![Want { plugin: name.clone(), right: description.clone(), words: name.clone() }];
+        let described = Some(Encoded::new(name.clone(), vec![1, 2]));
+        ToolSpec { name, description, keywords, parameters, wants, described }
     })
 }
 
@@ -193,7 +195,9 @@ fn event() -> impl Strategy<Value = Event> {
         (id(), outcome(decoded())).prop_map(|(id, outcome)| Event::Decoded { id, outcome }),
         id().prop_map(|id| Event::Started { id }),
         (id(), outcome(returned())).prop_map(|(id, outcome)| Event::Returned { id, outcome }),
-        (id(), any::<bool>()).prop_map(|(id, allow)| Event::Answered { id, allow }),
+        (id(), any::<bool>(), prop::sample::select(vec![Extent::Once, Extent::Session, Extent::Always]))
+            .prop_map(|(id, allow, extent)| Event::Answered { id, allow, extent }),
+        pid().prop_map(|pid| Event::Fork { pid }),
         (id(), outcome(encoded())).prop_map(|(id, outcome)| Event::Encoded { id, outcome }),
         pid().prop_map(|pid| Event::Cancel { pid }),
         Just(Event::Restarted),

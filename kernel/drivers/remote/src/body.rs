@@ -158,6 +158,8 @@ mod tests {
     #[test]
     fn shapes_become_tools_and_schemas() {
         let spec = ToolSpec {
+            wants: Vec::new(),
+            described: None,
             name: "add".into(),
             description: "Adds.".into(),
             keywords: vec!["plus".into()],

@@ -138,6 +138,8 @@ fn a_call_comes_back_as_the_kernel_reads_it() {
     });
     let engine = connect(fake.spec()).unwrap();
     let spec = ToolSpec {
+        wants: Vec::new(),
+        described: None,
         name: "add".into(),
         description: "Adds.".into(),
         keywords: Vec::new(),

@@ -39,6 +39,8 @@ fn small(port: u16, more: &[&str]) -> Server {
 
 fn calculator() -> ToolSpec {
     ToolSpec {
+        wants: Vec::new(),
+        described: None,
         name: "calculate".into(),
         description: "Computes an arithmetic expression exactly.".into(),
         keywords: vec!["calculator".into()],

@@ -117,6 +117,10 @@ fn last_layout(events: &[Event]) -> Vec<u32> {
 struct NoTools;
 
 impl Tools for NoTools {
+    fn grant(&self, _: &[lucid_kernel::abi::Want]) -> Result<(), Failure> {
+        Ok(())
+    }
+
     fn specs(&self) -> Vec<lucid_kernel::abi::ToolSpec> {
         Vec::new()
     }
@@ -124,6 +128,8 @@ impl Tools for NoTools {
     fn call(
         &self,
         call: &lucid_kernel::abi::Call,
+        _: &[String],
+        _: crate::plugins::OnProgress,
         _: &CancelFlag,
     ) -> Result<ToolOutput, lucid_kernel::abi::Fault> {
         let message = format!("there is no tool {}", call.tool);

@@ -109,7 +109,7 @@ fn booted(engine: &dyn Engine) -> Result<(Kernel, lucid_kernel::abi::Pid), Failu
     let config = Config { has_disk: true, ..Config::new(engine.info(), chat) };
     let mut kernel = Kernel::default();
     kernel.step(Event::Boot { config: Box::new(config) });
-    let system = encoded(engine, &prompt::system(&[], true))?;
+    let system = encoded(engine, &prompt::system(Some(&[]), true))?;
     let effects = kernel.step(Event::Spawn { system, tools: Vec::new(), core: Vec::new() });
     let pid = effects.iter().find_map(|effect| match effect {
         Effect::Spawned { pid, .. } => Some(*pid),

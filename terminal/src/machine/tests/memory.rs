@@ -140,7 +140,7 @@ fn what_a_page_wants_remembered_is_asked_for_first() {
         Notice::Ask { id, .. } => Some(*id),
         _ => None,
     });
-    rig.machine.commands.send(Command::Answer { id, allow: false }).unwrap();
+    rig.machine.commands.send(Command::Answer { id, allow: false, extent: Extent::Once }).unwrap();
     assert_eq!(rig.ended().answer, "I did not.");
     assert!(!file.exists());
     rig.machine.stop();

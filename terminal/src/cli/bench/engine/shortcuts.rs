@@ -81,6 +81,8 @@ pub fn measure(
 fn tasks() -> Vec<(&'static str, String, Option<Grammar>)> {
     let text = |description: &str| json!({ "type": "string", "description": description, "maxLength": 40 });
     let tool = ToolSpec {
+        wants: Vec::new(),
+        described: None,
         name: "book_berth".into(),
         description: "Books a berth in the harbour for a ship.".into(),
         keywords: Vec::new(),

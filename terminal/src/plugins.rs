@@ -1,0 +1,130 @@
+//! The tools of a session: bundled and installed plugins, with what each was granted.
+
+mod files;
+pub mod grants;
+mod secrets;
+mod serving;
+
+use std::sync::{Arc, OnceLock};
+
+use lucid_kernel::abi::{Call, Fault, FaultKind, ToolSpec, Want};
+use lucid_kernel::port::{CancelFlag, Disk, Engine};
+use lucid_tools::rights::{Right, Rights};
+use lucid_tools::{Limits, Plugin, Scope, ToolHost, attach};
+
+pub use grants::GrantFile;
+pub use secrets::Secrets;
+pub use serving::{OnProgress, Serving};
+
+use crate::exit::Failure;
+use crate::home::Home;
+use crate::machine::{ToolOutput, Tools};
+
+/// The host of the user's plugins, with none loaded.
+pub fn host(home: &Home) -> ToolHost {
+    let user = std::env::home_dir();
+    ToolHost::new(Some(&home.wasm_cache_dir()), Limits::default()).with_home(user.as_deref())
+}
+
+/// The bundled and the installed plugins of a session.
+pub struct SessionTools {
+    host: ToolHost,
+    grants: GrantFile,
+    home: Home,
+    /// Set once it is loaded.
+    engine: OnceLock<Arc<dyn Engine>>,
+    disk: Option<Arc<dyn Disk>>,
+}
+
+impl SessionTools {
+    /// Loads them.
+    ///
+    /// # Errors
+    /// When a bundled one cannot be loaded. An installed one that cannot is named and left out.
+    pub fn open(
+        home: &Home,
+        disk: Option<Arc<dyn Disk>>,
+        on_progress: &mut dyn FnMut(String, Option<f32>),
+    ) -> Result<Self, Failure> {
+        let host = host(home);
+        host.load_bundled()
+            .map_err(|error| Failure::config(format!("a bundled tool cannot be loaded: {error}")))?;
+        if home.plugins_dir().is_dir() {
+            let report =
+                host.load_folder(&home.plugins_dir()).map_err(|error| Failure::config(error.to_string()))?;
+            for (path, error) in report.failed {
+                on_progress(format!("{} is left out: {error}", path.display()), None);
+            }
+        }
+        Ok(Self { host, grants: GrantFile::new(home), home: home.clone(), engine: OnceLock::new(), disk })
+    }
+
+    /// The model that plugins may ask, from now on.
+    pub fn set_engine(&self, engine: &Arc<dyn Engine>) {
+        // Once is all that is needed.
+        let _ = self.engine.set(Arc::clone(engine));
+    }
+}
+
+impl Tools for SessionTools {
+    fn specs(&self) -> Vec<ToolSpec> {
+        // Where grants cannot be read, nothing is granted, and calls say so.
+        let grants = self.grants.all().unwrap_or_default();
+        let plugins = self.host.plugins();
+        let specs = plugins.iter().flat_map(|plugin| {
+            let granted = grants.get(&plugin.name).cloned().unwrap_or_default();
+            plugin.tools.iter().map(move |spec| {
+                let wants = wants(plugin, &spec.name, &granted);
+                ToolSpec { wants, ..spec.clone() }
+            })
+        });
+        specs.collect()
+    }
+
+    fn call(
+        &self,
+        call: &Call,
+        granted: &[String],
+        on_progress: OnProgress,
+        cancel: &CancelFlag,
+    ) -> Result<ToolOutput, Fault> {
+        let plugin = self.host.plugin_of(&call.tool).unwrap_or_default();
+        let denied =
+            |reason: String| Fault::new(FaultKind::Denied, format!("{} did not run: {reason}", call.tool));
+        let mut rights = (*self.grants.of(&plugin).map_err(|failure| denied(failure.message))?).clone();
+        for right in granted {
+            rights.insert(right.parse::<Right>().map_err(|error| denied(error.to_string()))?);
+        }
+        let serving = Serving {
+            home: self.home.clone(),
+            engine: self.engine.get().cloned(),
+            disk: self.disk.clone(),
+            on_progress,
+            on_log: Arc::new(|_, _, _| {}),
+        };
+        let scope = Scope { rights: Arc::new(rights), services: Arc::new(serving) };
+        let mut output = self.host.call(call, &scope, cancel)?;
+        if !output.attachments.is_empty() {
+            let kept = files::keep(&self.home.files_dir(), &mut output.value, &output.attachments);
+            kept.map_err(|reason| Fault::new(FaultKind::Tool, format!("{}: {reason}", call.tool)))?;
+            output.text = attach::written(&output.value);
+        }
+        Ok(ToolOutput { value: output.value, text: output.text, micros: output.micros })
+    }
+
+    fn grant(&self, wants: &[Want]) -> Result<(), Failure> {
+        for want in wants {
+            let right = want.right.parse::<Right>().map_err(|error| Failure::task(error.to_string()))?;
+            self.grants.change(&want.plugin, |rights| rights.insert(right))?;
+        }
+        Ok(())
+    }
+}
+
+/// The rights that a tool asks for beyond those that were granted.
+fn wants(plugin: &Plugin, tool: &str, granted: &Rights) -> Vec<Want> {
+    let missing = plugin.asks_for(tool).beyond(granted);
+    let want =
+        |right: &Right| Want { plugin: plugin.name.clone(), right: right.to_string(), words: right.words() };
+    missing.iter().map(want).collect()
+}
