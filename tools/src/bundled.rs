@@ -10,5 +10,8 @@ pub struct Bundled {
 }
 
 /// All of them.
-pub const COMPONENTS: &[Bundled] =
-    &[Bundled { name: "calc", bytes: include_bytes!("../../plugins/prebuilt/calc.wasm") }];
+pub const COMPONENTS: &[Bundled] = &[
+    Bundled { name: "calc", bytes: include_bytes!("../../plugins/prebuilt/calc.wasm") },
+    Bundled { name: "text", bytes: include_bytes!("../../plugins/prebuilt/text.wasm") },
+    Bundled { name: "time", bytes: include_bytes!("../../plugins/prebuilt/time.wasm") },
+];

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use lucid_kernel::abi::Call;
-use lucid_kernel::port::{CancelFlag, Disk};
+use lucid_kernel::port::Disk;
+use lucid_tools::kit::cases::Cases;
 use lucid_tools::rights::Rights;
 use lucid_tools::{Level, Scope, ToolHost};
-use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::rights::{find, parse};
@@ -16,11 +16,6 @@ use super::{CallArgs, out, session};
 use crate::exit::{self, Failure};
 use crate::home::Home;
 use crate::plugins::{GrantFile, Serving, host};
-
-/// The largest file of cases that is read, in bytes.
-const MAX_CASES_BYTES: u64 = 4 << 20;
-/// What stands in a failure of what came instead, in characters.
-const SHOWN_CHARS: usize = 400;
 
 /// Calls a tool as the model would.
 ///
@@ -100,34 +95,6 @@ fn scope(home: &Home, disk: Option<Arc<dyn Disk>>, rights: Rights) -> Scope {
     Scope { rights: Arc::new(rights), services: Arc::new(serving) }
 }
 
-/// The cases of a plugin's author: `tests.toml`.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Cases {
-    #[serde(default)]
-    case: Vec<Case>,
-}
-
-/// One of them: a call, and what it must give.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Case {
-    /// The tool; the plugin's only one when not said.
-    tool: Option<String>,
-    /// Its arguments.
-    #[serde(default)]
-    arguments: toml::Table,
-    /// The rights that it has.
-    #[serde(default)]
-    grants: Vec<String>,
-    /// What it must give.
-    gives: Option<toml::Value>,
-    /// What its result must hold.
-    holds: Option<String>,
-    /// What its error must hold.
-    fails: Option<String>,
-}
-
 /// Runs the cases of a plugin's author against what was built, and shows what the model will read.
 ///
 /// # Errors
@@ -140,82 +107,29 @@ pub fn test(home: &Home, dir: &Path) -> Result<u8, Failure> {
         out::line(&out::clean(&format!("{}: {}", tool.name, tool.description)));
         out::line(&out::clean(&format!("  {}", tool.parameters)));
     }
-    let file = dir.join("tests.toml");
-    let cases = cases(&file)?;
-    let mut failed = 0;
-    for (number, case) in (1..).zip(&cases.case) {
-        let tool = match &case.tool {
-            Some(tool) => tool.clone(),
-            None => plugin.tools.first().map(|tool| tool.name.clone()).unwrap_or_default(),
-        };
-        let arguments = serde_json::to_value(&case.arguments).unwrap_or_default();
+    let cases = Cases::read(dir).map_err(|error| {
+        let advice = "write cases there: [[case]] with arguments, and gives, holds or fails";
+        Failure::usage(format!("{error}; {advice}"))
+    })?;
+    let (mut all, mut failed) = (0, 0);
+    for case in cases.iter() {
+        all += 1;
         let rights = parse(&case.grants, &plugin)?;
-        let call = Call { tool: tool.clone(), arguments };
-        let given = host.call(&call, &scope(home, None, rights), &CancelFlag::new());
-        match judged(case, given.map(|output| (output.value, output.text)).map_err(|fault| fault.message)) {
-            Ok(()) => out::line(&out::clean(&format!("ok    {number} {tool} {}", call.arguments))),
-            Err(why) => {
+        let ran = case.run(&host, &plugin, &scope(home, None, rights));
+        let called = format!("{all} {} {}", ran.call.tool, ran.call.arguments);
+        match ran.failure {
+            None => out::line(&out::clean(&format!("ok    {called}"))),
+            Some(why) => {
                 failed += 1;
-                out::line(&out::clean(&format!("FAILS {number} {tool} {}: {why}", call.arguments)));
+                out::line(&out::clean(&format!("FAILS {called}: {why}")));
             }
         }
     }
-    let all = cases.case.len();
     if failed > 0 {
-        return Err(Failure::task(format!("{failed} of {all} cases of {} failed", file.display())));
+        return Err(Failure::task(format!("{failed} of {all} cases failed")));
     }
     out::note(&format!("{all} cases hold"));
     Ok(exit::OK)
-}
-
-fn judged(case: &Case, given: Result<(Value, String), String>) -> Result<(), String> {
-    let short = |text: &str| text.chars().take(SHOWN_CHARS).collect::<String>();
-    match (&case.fails, given) {
-        (Some(wanted), Err(message)) if message.contains(wanted.as_str()) => Ok(()),
-        (Some(wanted), Err(message)) => {
-            Err(format!("its error is {:?}, without {wanted:?}", short(&message)))
-        }
-        (Some(_), Ok((_, text))) => Err(format!("it gives {:?} where it should fail", short(&text))),
-        (None, Err(message)) => Err(short(&message)),
-        (None, Ok((value, text))) => {
-            if let Some(wanted) = &case.gives {
-                let wanted = serde_json::to_value(wanted).unwrap_or_default();
-                if wanted != value && wanted.as_str() != Some(text.as_str()) {
-                    return Err(format!("it gives {:?}, not {wanted}", short(&text)));
-                }
-            }
-            match &case.holds {
-                Some(wanted) if !text.contains(wanted.as_str()) => {
-                    Err(format!("it gives {:?}, without {wanted:?}", short(&text)))
-                }
-                _ => Ok(()),
-            }
-        }
-    }
-}
-
-fn cases(file: &Path) -> Result<Cases, Failure> {
-    let unreadable = |reason: String| Failure::usage(format!("{}: {reason}", file.display()));
-    let size = match std::fs::metadata(file) {
-        Ok(metadata) => metadata.len(),
-        Err(error) => {
-            let advice = "write cases there: [[case]] with arguments and gives, holds or fails";
-            return Err(unreadable(format!("{error}; {advice}")));
-        }
-    };
-    if size > MAX_CASES_BYTES {
-        return Err(unreadable(format!("it has more than {MAX_CASES_BYTES} bytes")));
-    }
-    let text = std::fs::read_to_string(file).map_err(|error| unreadable(error.to_string()))?;
-    let cases: Cases = toml::from_str(&text).map_err(|error| unreadable(error.to_string()))?;
-    if let Some(at) = cases
-        .case
-        .iter()
-        .position(|case| case.gives.is_none() && case.holds.is_none() && case.fails.is_none())
-    {
-        return Err(unreadable(format!("case {} says neither gives nor holds nor fails", at + 1)));
-    }
-    Ok(cases)
 }
 
 /// The component that was built in a folder.
@@ -235,27 +149,5 @@ fn built(dir: &Path) -> Result<PathBuf, Failure> {
             dir.display()
         ))),
         _ => Err(Failure::usage(format!("{} holds several components; leave one", dir.display()))),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn case(text: &str) -> Case {
-        toml::from_str(text).unwrap()
-    }
-
-    #[test]
-    fn a_case_that_does_not_hold_says_what_came_instead() {
-        let gave = |text: &str| Ok((Value::String(text.into()), text.to_owned()));
-        assert_eq!(judged(&case("gives = \"2\""), gave("2")), Ok(()));
-        assert!(judged(&case("gives = \"2\""), gave("3")).unwrap_err().contains("\"3\""));
-        assert_eq!(judged(&case("holds = \"b\""), gave("abc")), Ok(()));
-        assert!(judged(&case("holds = \"x\""), gave("abc")).is_err());
-        assert_eq!(judged(&case("fails = \"empty\""), Err("the name is empty".into())), Ok(()));
-        assert!(judged(&case("fails = \"empty\""), gave("Hello")).is_err());
-        assert!(judged(&case("gives = 1"), Err("no".into())).is_err());
-        assert_eq!(judged(&case("gives = { a = 1 }"), Ok((json!({ "a": 1 }), String::new()))), Ok(()));
     }
 }

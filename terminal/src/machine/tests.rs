@@ -58,13 +58,7 @@ impl Tools for Calc {
         Ok(())
     }
 
-    fn call(
-        &self,
-        _: &Call,
-        _: &[String],
-        _: OnProgress,
-        cancel: &CancelFlag,
-    ) -> Result<ToolOutput, Fault> {
+    fn call(&self, _: &Call, _: &[String], _: OnProgress, cancel: &CancelFlag) -> Result<ToolOutput, Fault> {
         self.calls.fetch_add(1, Ordering::SeqCst);
         (self.run)(cancel).map(|text| ToolOutput { value: json!(text), text, micros: 1 })
     }

@@ -1,6 +1,7 @@
 //! What `lucid plugin` does: write a new plugin, build it, install it, list what there is.
 
 mod build;
+pub mod cases;
 mod docs;
 mod folder;
 pub mod prebuilt;
@@ -63,6 +64,14 @@ pub enum KitError {
     #[error("the compiled module cannot be made a component: {reason}")]
     Componentise {
         /// Why.
+        reason: String,
+    },
+    /// The cases of the plugin's author cannot be read.
+    #[error("{}: {reason}", path.display())]
+    Cases {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
         reason: String,
     },
     /// The WIT files cannot be read.

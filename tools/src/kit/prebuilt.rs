@@ -2,23 +2,23 @@
 //! WebAssembly, and checked against their sources.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use lucid_kernel::abi::Call;
-use lucid_kernel::port::CancelFlag;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 use sha2::{Digest, Sha256};
 
+use super::cases::Cases;
 use super::toolchain::Toolchain;
 use super::{KitError, build};
 use crate::error::ToolError;
 use crate::files::{read_bounded, write_atomically};
 use crate::host::ToolHost;
 use crate::limits::Limits;
+use crate::rights::BadRight;
 use crate::services::Scope;
 
 /// The bundled plugins.
-const NAMES: &[&str] = &["calc"];
+const NAMES: &[&str] = &["calc", "text", "time"];
 
 /// The largest source file and the most of them.
 const MAX_SOURCE_BYTES: u64 = 4 << 20;
@@ -122,22 +122,18 @@ fn check_one(
     Ok(Checked::OtherCompiler { found: toolchain.version.clone(), locked: lock.compiler })
 }
 
-/// Runs a component on the cases of `plugins/NAME/tests/vectors.tsv`: the value of the tool's one
-/// parameter, a tab, the result.
+/// Runs a component on the cases of its author.
 fn passes_cases(repo: &Path, name: &str, component: &[u8]) -> Result<(), KitError> {
-    let file = plugin_dir(repo, name).join("tests/vectors.tsv");
-    let cases = String::from_utf8_lossy(&read_bounded(&file, MAX_SOURCE_BYTES)?).into_owned();
+    let cases = Cases::read(&plugin_dir(repo, name))?;
     let host = ToolHost::new(None, Limits::default());
     let plugin = host.load_bytes(name, component)?;
-    let spec = plugin.tools.first().ok_or_else(|| stale(name, "it has no tool"))?;
-    let parameter = spec.parameters["required"][0].as_str().unwrap_or_default();
-    for case in cases.lines() {
-        let (argument, expected) =
-            case.split_once('\t').ok_or_else(|| stale(name, format!("no case: {case}")))?;
-        let call = Call { tool: spec.name.clone(), arguments: json!({ parameter: argument }) };
-        let text = host.call(&call, &Scope::default(), &CancelFlag::new()).map(|output| output.text);
-        if text.as_deref() != Ok(expected) {
-            return Err(stale(name, format!("for {argument} it gives {text:?}, not {expected}")));
+    for case in cases.iter() {
+        let rights = case.grants.iter().map(|right| right.parse()).collect::<Result<_, _>>();
+        let rights = rights.map_err(|error: BadRight| stale(name, error.to_string()))?;
+        let scope = Scope { rights: Arc::new(rights), ..Scope::default() };
+        let ran = case.run(&host, &plugin, &scope);
+        if let Some(failure) = ran.failure {
+            return Err(stale(name, format!("{} {}: {failure}", ran.call.tool, ran.call.arguments)));
         }
     }
     Ok(())
