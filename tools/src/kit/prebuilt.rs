@@ -17,8 +17,8 @@ use crate::limits::Limits;
 use crate::rights::BadRight;
 use crate::services::Scope;
 
-/// The bundled plugins.
-const NAMES: &[&str] = &["calc", "text", "time"];
+/// The bundled plugins, and the one that tests the sandbox.
+const NAMES: &[&str] = &["calc", "text", "time", "hostile"];
 
 /// The largest source file and the most of them.
 const MAX_SOURCE_BYTES: u64 = 4 << 20;
