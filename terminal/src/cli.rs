@@ -14,8 +14,10 @@ pub mod shell;
 
 use std::path::PathBuf;
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
 use lucid_kernel::abi::Pid;
+use lucid_tools::kit::Language;
 
 /// Lucid: an operating shell whose kernel is a language model.
 ///
@@ -322,6 +324,9 @@ pub enum PluginCmd {
     New {
         /// Its name: lower-case letters, digits and `-`
         name: String,
+        /// The language to write it in
+        #[arg(long, value_name = "LANG", default_value = "rust", value_parser = languages())]
+        lang: Language,
     },
     /// Build the plugin in a folder
     Build {
@@ -345,6 +350,11 @@ pub enum PluginCmd {
         #[arg(long)]
         json: bool,
     },
+}
+
+/// The languages of plugins, which help and completion list.
+fn languages() -> impl TypedValueParser<Value = Language> {
+    PossibleValuesParser::new(Language::ALL.map(Language::key)).try_map(|key| key.parse::<Language>())
 }
 
 /// `lucid bench`.

@@ -5,20 +5,15 @@
 //! a line `Keywords: A, B` lists other words for the function, the first of them what
 //! people call it; the rest is its description.
 
-use std::path::Path;
+use wit_parser::{Function, WorldItem};
 
-use wit_parser::{Function, Resolve, WorldItem};
-
-use super::KitError;
+use super::world::World;
 use crate::docs::{Docs, FORM, FunctionDocs};
 
-/// Reads the one world of a folder of WIT files.
-pub fn read(wit: &Path, plugin: &str, version: Option<String>) -> Result<Docs, KitError> {
-    let fault = |reason: String| KitError::Wit { dir: wit.into(), reason };
-    let mut resolve = Resolve::default();
-    let (package, _) = resolve.push_dir(wit).map_err(|error| fault(format!("{error:#}")))?;
-    let world = resolve.select_world(&[package], None).map_err(|error| fault(format!("{error:#}")))?;
-    let world = &resolve.worlds[world];
+/// The words of a world and of the functions that it exports.
+pub(super) fn read(world: &World, plugin: &str, version: Option<String>) -> Docs {
+    let resolve = &world.resolve;
+    let world = &resolve.worlds[world.id];
     let mut docs = Docs {
         form: Some(FORM),
         plugin: Some(plugin.to_owned()),
@@ -40,7 +35,7 @@ pub fn read(wit: &Path, plugin: &str, version: Option<String>) -> Result<Docs, K
             WorldItem::Type { .. } => {}
         }
     }
-    Ok(docs)
+    docs
 }
 
 fn words(function: &Function) -> FunctionDocs {
