@@ -12,6 +12,8 @@ mod project;
 mod python;
 mod rust;
 mod scaffold;
+#[cfg(test)]
+mod tests;
 mod toolchain;
 mod trim;
 mod world;
