@@ -16,8 +16,10 @@ pub mod tryout;
 
 use std::path::PathBuf;
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
 use lucid_kernel::abi::Pid;
+use lucid_tools::kit::Language;
 
 /// Lucid: an operating shell whose kernel is a language model.
 ///
@@ -329,6 +331,9 @@ pub enum PluginCmd {
     New {
         /// Its name: lower-case letters, digits and `-`
         name: String,
+        /// The language to write it in
+        #[arg(long, value_name = "LANG", default_value = "rust", value_parser = languages())]
+        lang: Language,
     },
     /// Build the plugin in a folder
     Build {
@@ -422,6 +427,11 @@ pub enum SecretCmd {
         /// Its name
         name: String,
     },
+}
+
+/// The languages of plugins, which help and completion list.
+fn languages() -> impl TypedValueParser<Value = Language> {
+    PossibleValuesParser::new(Language::ALL.map(Language::key)).try_map(|key| key.parse::<Language>())
 }
 
 /// `lucid bench`.

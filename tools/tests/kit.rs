@@ -7,7 +7,7 @@ use std::path::Path;
 
 use common::{call, runs};
 use lucid_tools::docs::{Docs, SECTION};
-use lucid_tools::kit::{self, KitError};
+use lucid_tools::kit::{self, KitError, Language};
 use lucid_tools::{Limits, ToolError, ToolHost, checked_name};
 use proptest::prelude::*;
 use serde_json::json;
@@ -102,33 +102,89 @@ fn one_bad_file_does_not_keep_out_the_others() {
 #[test]
 fn a_new_plugin_is_whole_and_never_overwrites() {
     let dir = tempfile::tempdir().unwrap();
-    let made = kit::new("rain-radar", dir.path()).unwrap();
-    for file in [
-        "Cargo.toml",
-        "Cargo.lock",
-        "README.md",
-        "src/lib.rs",
-        "src/lucid.rs",
-        "wit/world.wit",
-        "wit/deps/lucid-tool/tool.wit",
+    let common = ["plugin.toml", "README.md", ".gitignore", "wit/world.wit", "wit/deps/lucid-tool/tool.wit"];
+    for (language, files) in [
+        (Language::Rust, vec!["Cargo.toml", "Cargo.lock", "src/lib.rs", "src/lucid.rs"]),
+        (Language::Js, vec!["package.json", "src/plugin.js", "src/lucid.js", "test/plugin.test.js"]),
+        (Language::Python, vec!["src/plugin.py", "src/lucid.py", "test/test_plugin.py"]),
+        (Language::C, vec!["src/plugin.c", "src/lucid.h", "bindings/plugin.h", "test/test.c"]),
     ] {
-        let text = std::fs::read_to_string(made.join(file)).unwrap();
-        assert!(!text.contains("@NAME@") && !text.contains("@FN@"), "{file} has a gap that was not filled");
+        let parent = dir.path().join(language.key());
+        let made = kit::new("rain-radar", language, &parent).unwrap();
+        for file in common.into_iter().chain(files) {
+            let text = std::fs::read_to_string(made.join(file)).unwrap();
+            let gap = ["@NAME@", "@FN@", "@LANG@"].into_iter().find(|gap| text.contains(gap));
+            assert_eq!(gap, None, "{file} of {language} has a gap that was not filled");
+        }
+        assert!(made.join(language.source()).is_file(), "{language}");
+        assert!(matches!(kit::new("rain-radar", language, &parent), Err(KitError::Exists { .. })));
+        for name in ["", "Rain", "-rain", "rain-", "a--b", "../up", "a b", "1st", "plugin", "list"] {
+            assert!(kit::new(name, language, &parent).is_err(), "{name:?}");
+        }
+        assert_eq!(std::fs::read_dir(&parent).unwrap().count(), 1);
     }
-    assert!(matches!(kit::new("rain-radar", dir.path()), Err(KitError::Exists { .. })));
-    for name in ["", "Rain", "-rain", "rain-", "a--b", "../up", "a b", "1st"] {
-        assert!(kit::new(name, dir.path()).is_err(), "{name:?}");
+    let error = kit::new("lambda", Language::Python, dir.path()).unwrap_err();
+    assert!(error.to_string().contains("lambda") && error.to_string().contains("Python"), "{error}");
+}
+
+#[test]
+fn the_tests_of_a_new_plugin_pass_without_webassembly() {
+    let dir = tempfile::tempdir().unwrap();
+    for (language, command) in [
+        (Language::Js, "node --test"),
+        (Language::Python, "python3 -m unittest discover test"),
+        (Language::C, "cc -Werror -Wall -Ibindings -o build-test src/*.c test/test.c && ./build-test"),
+    ] {
+        let made = kit::new("rain-radar", language, &dir.path().join(language.key())).unwrap();
+        let program = command.split(' ').next().unwrap();
+        if std::process::Command::new(program).arg("--version").output().is_err() && !is_ci() {
+            eprintln!("skipped: there is no {program}");
+            continue;
+        }
+        let out = std::process::Command::new("sh").args(["-c", command]).current_dir(&made).output().unwrap();
+        assert!(out.status.success(), "{language}: {out:?}");
+        let readme = std::fs::read_to_string(made.join("README.md")).unwrap();
+        assert!(readme.contains(&command.replace("-Werror -Wall ", "")), "the README of {language}");
     }
-    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
 }
 
 #[test]
 fn a_folder_without_a_plugin_says_what_is_missing() {
     let dir = tempfile::tempdir().unwrap();
-    let build = |dir: &Path| kit::build(dir, dir, &mut |_| {}).unwrap_err();
-    // Where the machine has no compiler at all, that is what is said first.
-    let error = build(dir.path());
-    assert!(matches!(error, KitError::NotAPlugin { .. } | KitError::NoToolchain { .. }), "{error}");
+    let refused = |dir: &Path, words: &[&str]| {
+        let error = kit::build(dir, dir, &mut |_| {}).unwrap_err();
+        assert!(matches!(error, KitError::NotAPlugin { .. } | KitError::Wit { .. }), "{error}");
+        for word in words {
+            assert!(error.to_string().contains(word), "{word:?} is not in: {error}");
+        }
+    };
+    refused(dir.path(), &["no plugin.toml", "lucid plugin new"]);
+
+    let made = kit::new("dice", Language::Js, dir.path()).unwrap();
+    let manifest = |text: &str| std::fs::write(made.join("plugin.toml"), text).unwrap();
+    for (text, words) in [
+        ("name = \"dice\"", ["no language", "python"]),
+        ("language = \"js\"", ["no name", "plugin.toml"]),
+        ("name = \"dice\"\nlanguage = \"ruby\"", ["ruby", "python"]),
+        ("name = \"dice\"\nlanguage = \"js\"\nauthor = \"me\"", ["author", "plugin.toml"]),
+    ] {
+        manifest(text);
+        refused(&made, &words);
+    }
+    // Rights are for whoever installs it; what they may say is not checked here.
+    manifest("name = \"dice\"\nlanguage = \"js\"\n[rights]\nhttp = [\"example.org\"]");
+    std::fs::remove_file(made.join("src/plugin.js")).unwrap();
+    refused(&made, &["src/plugin.js"]);
+    kit::new("loaded", Language::Python, dir.path()).unwrap();
+    let made = dir.path().join("loaded");
+    let wit = "package a:b;\ninterface dice { roll: func(); }\nworld w { export dice; }\n";
+    std::fs::write(made.join("wit/world.wit"), wit).unwrap();
+    refused(&made, &["a:b/dice", "from the world itself"]);
+}
+
+/// Where a tool must be there: it is skipped elsewhere.
+fn is_ci() -> bool {
+    std::env::var_os("CI").is_some()
 }
 
 proptest! {

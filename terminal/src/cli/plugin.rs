@@ -17,9 +17,9 @@ use crate::plugins::host;
 /// When the plugin cannot be written, built or installed.
 pub fn run(home: &Home, command: &PluginCmd) -> Result<u8, Failure> {
     match command {
-        PluginCmd::New { name } => {
-            let dir = kit::new(name, Path::new(".")).map_err(failure)?;
-            out::note(&format!("wrote {}: edit src/lib.rs and wit/world.wit, then", dir.display()));
+        PluginCmd::New { name, lang } => {
+            let dir = kit::new(name, *lang, Path::new(".")).map_err(failure)?;
+            out::note(&format!("wrote {}: edit {} and wit/world.wit, then", dir.display(), lang.source()));
             out::note(&format!("  lucid plugin build {0} && lucid plugin install {0}/{0}.wasm", name));
         }
         PluginCmd::Build { dir } => {
@@ -90,7 +90,10 @@ fn list(home: &Home, json: bool) -> Result<(), Failure> {
 
 fn failure(error: KitError) -> Failure {
     let code = match &error {
-        KitError::Exists { .. } | KitError::NotInstalled { .. } | KitError::NotAPlugin { .. } => exit::USAGE,
+        KitError::Exists { .. }
+        | KitError::NotInstalled { .. }
+        | KitError::NotAPlugin { .. }
+        | KitError::Reserved { .. } => exit::USAGE,
         KitError::Tool(ToolError::Name { .. }) => exit::USAGE,
         KitError::NoToolchain { .. } => exit::CONFIG,
         KitError::Cancelled => exit::CANCELLED,

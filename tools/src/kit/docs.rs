@@ -3,22 +3,17 @@
 //!
 //! In a function's comment, a line `- NAME: TEXT` is about the parameter of that name, and
 //! a line `Keywords: A, B` lists other words for the function, the first of them what
-//! people call it; the rest is its description.
+//! people call it, and `Needs: A, B` the kinds of rights that it needs; the rest is its description.
 
-use std::path::Path;
+use wit_parser::{Function, WorldItem};
 
-use wit_parser::{Function, Resolve, WorldItem};
-
-use super::KitError;
+use super::world::World;
 use crate::docs::{Docs, FORM, FunctionDocs};
 
-/// Reads the one world of a folder of WIT files.
-pub fn read(wit: &Path, plugin: &str, version: Option<String>) -> Result<Docs, KitError> {
-    let fault = |reason: String| KitError::Wit { dir: wit.into(), reason };
-    let mut resolve = Resolve::default();
-    let (package, _) = resolve.push_dir(wit).map_err(|error| fault(format!("{error:#}")))?;
-    let world = resolve.select_world(&[package], None).map_err(|error| fault(format!("{error:#}")))?;
-    let world = &resolve.worlds[world];
+/// The words of a world and of the functions that it exports.
+pub(super) fn read(world: &World, plugin: &str, version: Option<String>) -> Docs {
+    let resolve = &world.resolve;
+    let world = &resolve.worlds[world.id];
     let mut docs = Docs {
         form: Some(FORM),
         plugin: Some(plugin.to_owned()),
@@ -40,7 +35,7 @@ pub fn read(wit: &Path, plugin: &str, version: Option<String>) -> Result<Docs, K
             WorldItem::Type { .. } => {}
         }
     }
-    Ok(docs)
+    docs
 }
 
 fn words(function: &Function) -> FunctionDocs {
@@ -53,6 +48,9 @@ fn words(function: &Function) -> FunctionDocs {
         } else if let Some(list) = line.strip_prefix("Keywords:") {
             out.keywords =
                 list.split(',').map(|word| word.trim().to_owned()).filter(|word| !word.is_empty()).collect();
+        } else if let Some(list) = line.strip_prefix("Needs:") {
+            let kinds = list.split(',').map(|kind| kind.trim().to_owned());
+            out.needs = Some(kinds.filter(|kind| !kind.is_empty()).collect());
         } else {
             rest.push(line);
         }

@@ -1,15 +1,27 @@
 //! What `lucid plugin` does: write a new plugin, build it, install it, list what there is.
 
 mod build;
+mod c;
 pub mod cases;
+mod command;
 mod docs;
 mod folder;
+mod javascript;
+mod language;
 pub mod prebuilt;
+mod project;
+mod python;
+mod rust;
 mod scaffold;
+#[cfg(test)]
+mod tests;
 mod toolchain;
+mod trim;
+mod world;
 
 pub use build::{Built, build};
 pub use folder::{Found, Installed, install, list, remove};
+pub use language::Language;
 pub use scaffold::new;
 pub use toolchain::Toolchain;
 
@@ -45,12 +57,21 @@ pub enum KitError {
         /// What is missing.
         reason: String,
     },
-    /// No compiler for WebAssembly was found.
+    /// The language, or Lucid itself, uses the word.
     #[error(
-        "no Rust compiler for WebAssembly was found; with an open network run \
-         `rustup target add wasm32-unknown-unknown` and try again\n{tried}"
+        "{name} can be no plugin in {language}, because the word has another meaning there; choose another name"
     )]
+    Reserved {
+        /// The name.
+        name: String,
+        /// The language.
+        language: Language,
+    },
+    /// Nothing that makes a component of the language was found.
+    #[error("nothing here compiles {language} to WebAssembly; {}\ntried:\n{tried}", language.remedy())]
     NoToolchain {
+        /// The language.
+        language: Language,
         /// What was tried, a line each.
         tried: String,
     },

@@ -8,7 +8,8 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use super::KitError;
+use super::command::output;
+use super::{KitError, Language};
 
 /// The target that guests are compiled for: it has no WASI, so a guest starts with no rights.
 pub const TARGET: &str = "wasm32-unknown-unknown";
@@ -50,7 +51,7 @@ impl Toolchain {
             Ok(found) => return Ok(found),
             Err(reason) => tried.push(format!("Debian's packages: {reason}")),
         }
-        Err(KitError::NoToolchain { tried: tried.join("\n") })
+        Err(KitError::NoToolchain { language: Language::Rust, tried: tried.join("\n") })
     }
 
     /// `cargo`, set up to compile with it. The caller adds the command and the folder.
@@ -139,17 +140,6 @@ fn unpack(cache_dir: &Path, prefix: &Path, on_step: &mut dyn FnMut(&str)) -> Res
     // What is left over is of no use; the error that matters is the first.
     drop(std::fs::remove_dir_all(&work));
     done
-}
-
-fn output(command: &mut Command) -> Result<String, String> {
-    let name = command.get_program().to_string_lossy().into_owned();
-    let out =
-        command.stdin(Stdio::null()).output().map_err(|error| format!("{name} cannot be run: {error}"))?;
-    if out.status.success() {
-        return Ok(String::from_utf8_lossy(&out.stdout).into_owned());
-    }
-    let said = String::from_utf8_lossy(&out.stderr).trim().to_owned();
-    Err(format!("{name} failed: {}", said.lines().last().unwrap_or("it said nothing")))
 }
 
 /// `rustc 1.96.0 (hash date) (Debian …)` without what changes from day to day.
