@@ -63,6 +63,13 @@ fn type_name(schema: &Value) -> String {
         let names: Vec<String> = values.iter().take(12).map(Value::to_string).collect();
         return names.join(" | ");
     }
+    // An option is told by the question mark behind its name.
+    if let Some(either) = schema.get("anyOf").and_then(Value::as_array) {
+        let mut meant = either.iter().filter(|schema| schema["type"] != "null");
+        if let (Some(one), None) = (meant.next(), meant.next()) {
+            return type_name(one);
+        }
+    }
     match schema.get("type").and_then(Value::as_str) {
         Some("array") => format!("list of {}", schema.get("items").map_or("any".into(), type_name)),
         Some(name) => name.to_owned(),

@@ -50,6 +50,10 @@ pub trait Tools: Send + Sync {
         cancel: &CancelFlag,
     ) -> Result<ToolOutput, Fault>;
 
+    /// What a call would do, for the user who is asked whether it may run; none where the tool does not
+    /// say.
+    fn preview(&self, call: &Call, wants: &[Want], cancel: &CancelFlag) -> Option<String>;
+
     /// Keeps rights for all later sessions.
     ///
     /// # Errors

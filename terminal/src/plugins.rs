@@ -66,6 +66,27 @@ impl SessionTools {
     }
 }
 
+impl SessionTools {
+    /// What a call may do: what was granted for ever, and these rights.
+    fn scope(&self, call: &Call, granted: &[String], on_progress: OnProgress) -> Result<Scope, Fault> {
+        let plugin = self.host.plugin_of(&call.tool).unwrap_or_default();
+        let denied =
+            |reason: String| Fault::new(FaultKind::Denied, format!("{} did not run: {reason}", call.tool));
+        let mut rights = (*self.grants.of(&plugin).map_err(|failure| denied(failure.message))?).clone();
+        for right in granted {
+            rights.insert(right.parse::<Right>().map_err(|error| denied(error.to_string()))?);
+        }
+        let serving = Serving {
+            home: self.home.clone(),
+            engine: self.engine.get().cloned(),
+            disk: self.disk.clone(),
+            on_progress,
+            on_log: Arc::new(|_, _, _| {}),
+        };
+        Ok(Scope { rights: Arc::new(rights), services: Arc::new(serving) })
+    }
+}
+
 impl Tools for SessionTools {
     fn specs(&self) -> Vec<ToolSpec> {
         // Where grants cannot be read, nothing is granted, and calls say so.
@@ -88,21 +109,7 @@ impl Tools for SessionTools {
         on_progress: OnProgress,
         cancel: &CancelFlag,
     ) -> Result<ToolOutput, Fault> {
-        let plugin = self.host.plugin_of(&call.tool).unwrap_or_default();
-        let denied =
-            |reason: String| Fault::new(FaultKind::Denied, format!("{} did not run: {reason}", call.tool));
-        let mut rights = (*self.grants.of(&plugin).map_err(|failure| denied(failure.message))?).clone();
-        for right in granted {
-            rights.insert(right.parse::<Right>().map_err(|error| denied(error.to_string()))?);
-        }
-        let serving = Serving {
-            home: self.home.clone(),
-            engine: self.engine.get().cloned(),
-            disk: self.disk.clone(),
-            on_progress,
-            on_log: Arc::new(|_, _, _| {}),
-        };
-        let scope = Scope { rights: Arc::new(rights), services: Arc::new(serving) };
+        let scope = self.scope(call, granted, on_progress)?;
         let mut output = self.host.call(call, &scope, cancel)?;
         if !output.attachments.is_empty() {
             let kept = files::keep(&self.home.files_dir(), &mut output.value, &output.attachments);
@@ -110,6 +117,16 @@ impl Tools for SessionTools {
             output.text = attach::written(&output.value);
         }
         Ok(ToolOutput { value: output.value, text: output.text, micros: output.micros })
+    }
+
+    fn preview(&self, call: &Call, wants: &[Want], cancel: &CancelFlag) -> Option<String> {
+        // What it would read is shown to the user, who is asked for that right, and to nobody else.
+        let wants: Vec<String> = wants.iter().map(|want| want.right.clone()).collect();
+        let scope = self.scope(call, &wants, Arc::new(|_, _| {})).ok()?;
+        match self.host.preview(call, &scope, cancel)? {
+            Ok(text) => Some(text),
+            Err(fault) => Some(format!("it would fail: {}", fault.message)),
+        }
     }
 
     fn grant(&self, wants: &[Want]) -> Result<(), Failure> {

@@ -174,10 +174,32 @@ impl ToolHost {
     /// errors that the tool itself reports; `Limit` when it was stopped: a trap, its time, its
     /// memory, its output, or `cancel`.
     pub fn call(&self, call: &Call, scope: &Scope, cancel: &CancelFlag) -> Result<CallOutput, Fault> {
-        let started = Instant::now();
         let function = self.function(&call.tool)?;
+        self.run(&function, &call.arguments, scope, cancel)
+    }
+
+    /// What a call would do, for the user who is asked whether it may run; none where the plugin does
+    /// not say. It is run with the rights to read alone.
+    pub fn preview(&self, call: &Call, scope: &Scope, cancel: &CancelFlag) -> Option<Result<String, Fault>> {
+        let function = {
+            let loaded = self.loaded.read().unwrap_or_else(PoisonError::into_inner);
+            loaded.plugins.iter().find_map(|plugin| plugin.previews.get(&call.tool).cloned())
+        }?;
+        let rights = scope.rights.of_kinds(Some(&["read".to_owned()]));
+        let scope = Scope { rights: Arc::new(rights), services: Arc::clone(&scope.services) };
+        Some(self.run(&function, &call.arguments, &scope, cancel).map(|output| output.text))
+    }
+
+    fn run(
+        &self,
+        function: &Function,
+        arguments: &Value,
+        scope: &Scope,
+        cancel: &CancelFlag,
+    ) -> Result<CallOutput, Fault> {
+        let started = Instant::now();
         let tool = &function.tool;
-        let arguments = value::arguments(&function.params, &call.arguments)
+        let arguments = value::arguments(&function.params, arguments)
             .map_err(|misfit| fault::arguments(tool, &misfit))?;
         let runtime = self.runtime().map_err(|error| fault::host(tool, &error))?;
         // A tool has only the rights of the kinds that it says it needs.

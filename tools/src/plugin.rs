@@ -1,5 +1,6 @@
 //! A loaded component: what it offers, described from its own types.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -38,6 +39,8 @@ pub struct Plugin {
     /// What it asks for.
     pub asks: Rights,
     pub(crate) functions: Vec<Arc<Function>>,
+    /// By tool: what says what a call of it would do, for the user who is asked.
+    pub(crate) previews: BTreeMap<String, Arc<Function>>,
 }
 
 /// One function of a plugin, ready to run.
@@ -85,6 +88,7 @@ impl Plugin {
             tools: Vec::new(),
             refused: Vec::new(),
             functions: Vec::new(),
+            previews: BTreeMap::new(),
             asks,
             name,
         };
@@ -141,7 +145,26 @@ impl Plugin {
         Ok(())
     }
 
-    fn checked(self) -> Result<Self, ToolError> {
+    /// Sets those functions apart that say what another one would do: they are named like it, with
+    /// `-preview` behind, and take the same. The model is not told of them.
+    fn set_previews_apart(&mut self) {
+        for function in self.functions.clone() {
+            let preview = format!("{}_preview", function.tool);
+            let found = self.functions.iter().position(|other| {
+                let same = |(one, other): (&(String, Type), &(String, Type))| one == other;
+                other.tool == preview
+                    && other.params.len() == function.params.len()
+                    && other.params.iter().zip(&function.params).all(same)
+            });
+            if let Some(at) = found {
+                self.tools.retain(|tool| tool.name != preview);
+                self.previews.insert(function.tool.clone(), self.functions.remove(at));
+            }
+        }
+    }
+
+    fn checked(mut self) -> Result<Self, ToolError> {
+        self.set_previews_apart();
         if !self.tools.is_empty() {
             return Ok(self);
         }

@@ -42,6 +42,8 @@ macro_rules! plugin {
             /// Carries the exports.
             pub struct Plugin;
 
+            // On a machine they would take the place of functions of the C library, such as `read`.
+            #[cfg(target_family = "wasm")]
             export!(Plugin with_types_in self);
         }
 

@@ -162,6 +162,8 @@ pub enum Notice {
         reason: String,
         /// The rights that a yes grants.
         wants: Vec<Want>,
+        /// What would be done, as the tool tells it.
+        preview: Option<String>,
     },
     /// The turn ended.
     Ended {

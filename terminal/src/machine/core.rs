@@ -595,11 +595,10 @@ impl Machine {
                 if !self.setup.interactive {
                     return Some(Event::Answered { id, allow: false, extent: Extent::Once });
                 }
-                self.flag(id);
-                if let Some(live) = &mut self.live {
-                    live.asked.insert(id, wants.clone());
-                }
-                self.tell(Notice::Ask { id, call, reason, wants });
+                let cancel = self.flag(id);
+                let live = self.live.as_mut()?;
+                live.asked.insert(id, wants.clone());
+                live.workers.send(Job::Ask { id, call, reason, wants, cancel });
             }
             Effect::Encode { id, text, .. } => {
                 let outcome = match encode(live.engine.as_ref(), &text) {

@@ -54,6 +54,10 @@ impl Tools for Calc {
         }]
     }
 
+    fn preview(&self, _: &Call, _: &[Want], _: &CancelFlag) -> Option<String> {
+        None
+    }
+
     fn grant(&self, _: &[Want]) -> Result<(), Failure> {
         Ok(())
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use lucid_kernel::abi::{
     Call, Decoded, EffectId, Event, Fault, FaultKind, Outcome, PageId, PageRequest, Pid, Returned,
-    StopReason, Swapped, TokenCount,
+    StopReason, Swapped, TokenCount, Want,
 };
 use lucid_kernel::port::{CancelFlag, DecodeRequest, Delta, Engine};
 
@@ -65,6 +65,19 @@ pub enum Job {
         of: Pid,
         /// The new one.
         pid: Pid,
+    },
+    /// Ask the user whether a call may run, with what it would do.
+    Ask {
+        /// The effect.
+        id: EffectId,
+        /// What would run.
+        call: Call,
+        /// Why the user is asked.
+        reason: String,
+        /// The rights that a yes grants.
+        wants: Vec<Want>,
+        /// Set when nobody waits for an answer any more.
+        cancel: CancelFlag,
     },
     /// Run a tool.
     Call {
@@ -182,6 +195,12 @@ impl Worker {
                     let message = format!("what left the window will not be found by searching: {reason}");
                     drop(self.notices.send(Notice::Failed { message }));
                 }
+                return;
+            }
+            Job::Ask { id, call, reason, wants, cancel } => {
+                let preview = catch_unwind(AssertUnwindSafe(|| self.tools.preview(&call, &wants, &cancel)));
+                let preview = preview.ok().flatten();
+                drop(self.notices.send(Notice::Ask { id, call, reason, wants, preview }));
                 return;
             }
             Job::Fork { of, pid } => return self.swap.of(pid).fork(of),

@@ -68,13 +68,13 @@ impl State {
                     turn.told = Some((message, done));
                 }
             }
-            Notice::Ask { id, call, reason, wants } => {
+            Notice::Ask { id, call, reason, wants, preview } => {
                 if self.questions.is_empty() {
                     self.overlay_line = 0;
                     // A key that was on its way must not answer what was not yet read.
                     self.last_key_ms = self.now_ms;
                 }
-                self.questions.push_back(Question { id, call, reason, wants });
+                self.questions.push_back(Question { id, call, reason, wants, preview });
             }
             Notice::Memory(rows) => self.memory = rows,
             Notice::Foreground { pid, of } => self.on_foreground(pid, of),

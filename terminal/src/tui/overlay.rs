@@ -11,10 +11,13 @@ use super::keys::KEYS;
 use super::slash::COMMANDS;
 use super::state::{Overlay, Question, State};
 use super::text::{count, fit, pad, pad_left, thousands, wrap, wrap_plain};
+use super::theme::Theme;
 use super::{items, status};
 use crate::machine::api::PageRow;
 
 const QUESTION_COLUMNS: u16 = 72;
+/// So much of what a call would do is shown.
+const PREVIEW_LINES_MAX: usize = 400;
 
 /// Draws the overlay over this area.
 pub fn draw(state: &State, frame: &mut Frame<'_>, area: Rect) {
@@ -211,9 +214,30 @@ fn question_lines(question: &Question, state: &State, width: usize) -> Vec<Line<
     lines.push(Line::default());
     lines.extend(wrap_plain(&question.call.tool, width, theme.tool()));
     let indent = Span::raw("  ");
-    let arguments = items::argument_lines(&question.call);
-    lines.extend(wrap(&[Span::raw(arguments)], width, &indent, &indent));
+    match &question.preview {
+        // It says what the arguments do, and better.
+        Some(preview) => lines.extend(preview_lines(preview, width, theme)),
+        None => {
+            let arguments = items::argument_lines(&question.call);
+            lines.extend(wrap(&[Span::raw(arguments)], width, &indent, &indent));
+        }
+    }
     lines.push(Line::default());
+    lines
+}
+
+/// What a call would do; of a diff, what comes and what goes in colours of their own.
+fn preview_lines(preview: &str, width: usize, theme: Theme) -> Vec<Line<'static>> {
+    let style = |line: &str| match line.as_bytes().first() {
+        Some(b'+') => theme.good(),
+        Some(b'-') => theme.error(),
+        _ => theme.plain(),
+    };
+    let lines = preview.lines().take(PREVIEW_LINES_MAX);
+    let mut lines: Vec<Line<'static>> = lines.flat_map(|line| wrap_plain(line, width, style(line))).collect();
+    if preview.lines().nth(PREVIEW_LINES_MAX).is_some() {
+        lines.push(Line::styled("…", theme.dim()));
+    }
     lines
 }
 

@@ -88,6 +88,8 @@ pub struct Question {
     pub reason: String,
     /// The rights that a yes grants.
     pub wants: Vec<Want>,
+    /// What would be done, as the tool tells it.
+    pub preview: Option<String>,
 }
 
 /// What lies over the transcript.

@@ -117,6 +117,15 @@ fn last_layout(events: &[Event]) -> Vec<u32> {
 struct NoTools;
 
 impl Tools for NoTools {
+    fn preview(
+        &self,
+        _: &lucid_kernel::abi::Call,
+        _: &[lucid_kernel::abi::Want],
+        _: &CancelFlag,
+    ) -> Option<String> {
+        None
+    }
+
     fn grant(&self, _: &[lucid_kernel::abi::Want]) -> Result<(), Failure> {
         Ok(())
     }

@@ -205,7 +205,13 @@ fn a_call_that_never_returned_says_so() {
 
 #[test]
 fn a_question_waits_for_quiet_before_it_takes_a_key() {
-    let ask = || Notice::Ask { id: EffectId(4), call: calc("1"), reason: "why".into(), wants: Vec::new() };
+    let ask = || Notice::Ask {
+        id: EffectId(4),
+        call: calc("1"),
+        reason: "why".into(),
+        wants: Vec::new(),
+        preview: None,
+    };
     let mut stage = Stage::ready();
     stage.say("q").hear(taken()).at(10_000).hear(ask()).keys("y");
     assert_eq!((stage.sent().len(), stage.state.editor.text()), (1, "y"));

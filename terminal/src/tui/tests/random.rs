@@ -84,9 +84,13 @@ fn notice(which: u8) -> Notice {
         11 => Notice::Calling { id: EffectId(1), call: calc("1") },
         12 => Notice::Returned { id: EffectId(1), result: Ok(returned(serde_json::json!({ "a": [1] }), 9)) },
         13 => Notice::Returned { id: EffectId(1), result: Err(Fault::new(FaultKind::Limit, "stopped")) },
-        14 => {
-            Notice::Ask { id: EffectId(2), call: calc("2"), reason: "because ".repeat(90), wants: Vec::new() }
-        }
+        14 => Notice::Ask {
+            id: EffectId(2),
+            call: calc("2"),
+            reason: "because ".repeat(90),
+            wants: Vec::new(),
+            preview: None,
+        },
         15 | 16 => end(TurnEnd::Answered),
         17 => end(TurnEnd::Cancelled),
         18 => end(TurnEnd::Failed(Fault::new(FaultKind::Engine, "broken"))),

@@ -177,7 +177,7 @@ fn question() {
         arguments: serde_json::json!({ "path": "/home/ada/project/a\n.txt", "force": true }),
     };
     let reason = "files_remove may change files, and this session has no grant for that.".into();
-    stage.hear(Notice::Ask { id: EffectId(9), call, reason, wants: Vec::new() }).at(5_000);
+    stage.hear(Notice::Ask { id: EffectId(9), call, reason, wants: Vec::new(), preview: None }).at(5_000);
     screen!("question", stage);
 }
 
@@ -242,7 +242,7 @@ fn escape_sequences_never_reach_the_terminal() {
         Some(Box::new((row(1, evil, 5, true, file(evil, (1, 2)), evil), page))),
     ));
     seen.push(stage.screen());
-    stage.hear(Notice::Ask { id: EffectId(2), call, reason: evil.into(), wants: Vec::new() });
+    stage.hear(Notice::Ask { id: EffectId(2), call, reason: evil.into(), wants: Vec::new(), preview: None });
     seen.push(stage.screen());
     for screen in seen {
         let bad =
