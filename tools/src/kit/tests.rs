@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::{KitError, Language, build, new};
 use crate::host::ToolHost;
 use crate::limits::Limits;
+use crate::services::Scope;
 
 /// Where a tool must be there.
 fn is_ci() -> bool {
@@ -63,7 +64,7 @@ fn works(language: Language, source: &str) {
     assert_eq!(tool.parameters["properties"]["to"]["description"], "Where it goes");
 
     let run =
-        |tool: &str, arguments: Value| host.call(&Call { tool: tool.into(), arguments }, &CancelFlag::new());
+        |tool: &str, arguments: Value| host.call(&Call { tool: tool.into(), arguments }, &Scope::default(), &CancelFlag::new());
     let sent = run("parcel_send_it", json!({ "to": "Zürich", "size": { "width": 2, "long-side": 40 } }));
     assert_eq!(sent.expect("a result").text, "80 cents to Zürich");
     let sent = run("parcel_send_it", json!({ "to": "Rome", "size": { "width": 2 } }));
