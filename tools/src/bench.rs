@@ -1,10 +1,11 @@
 //! What a tool call costs beside the work of the tool: `lucid bench tools`.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use lucid_kernel::abi::Call;
 use lucid_kernel::port::CancelFlag;
 use serde_json::{Value, json};
+use wasm_encoder::{CustomSection, Encode as _};
 use wasmtime::component::{Component, Linker, ResourceTable, Val};
 use wasmtime::{Config, Engine, Store};
 
@@ -15,6 +16,10 @@ use crate::services::Scope;
 
 /// How many calls are measured.
 const CALLS: usize = 2_000;
+/// So many in a row show whether memory grows.
+const MANY: usize = 20_000;
+/// So many plugins are loaded.
+const PLUGINS: usize = 100;
 
 struct Bare {
     wasi: wasmtime_wasi::WasiCtx,
@@ -62,7 +67,64 @@ pub fn run() -> Result<Value, ToolError> {
         "overhead_us": { "p50": overhead("p50"), "p99": overhead("p99") },
         "call_us": ours,
         "wasmtime_us": theirs,
+        "many": many(&host, &call, &scope)?,
+        "start": start(bundled.bytes)?,
     }))
+}
+
+/// So many calls, one after another: how many a second, and what memory the process then has more.
+fn many(host: &ToolHost, call: &Call, scope: &Scope) -> Result<Value, ToolError> {
+    let fault = |reason: String| ToolError::Engine { reason };
+    let (cancel, before, began) = (CancelFlag::new(), resident_kib(), Instant::now());
+    for _ in 0..MANY {
+        host.call(call, scope, &cancel).map_err(|error| fault(error.to_string()))?;
+    }
+    let seconds = began.elapsed().as_secs_f64();
+    let grown = before.zip(resident_kib()).map(|(before, after)| after.saturating_sub(before));
+    Ok(json!({ "calls": MANY, "per_s": MANY as f64 / seconds, "grown_kib": grown }))
+}
+
+/// Resident memory of this process; none where the system does not say.
+fn resident_kib() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    line.split_whitespace().next()?.parse().ok()
+}
+
+/// Loads a folder of so many different plugins whose compiled code is in the cache.
+fn start(component: &[u8]) -> Result<Value, ToolError> {
+    let scratch = |error| ToolError::io("write", std::env::temp_dir(), error);
+    let folder = std::env::temp_dir().join(format!("lucid-bench-{}", std::process::id()));
+    let (plugins, cache) = (folder.join("plugins"), folder.join("cache"));
+    std::fs::create_dir_all(&plugins).map_err(scratch)?;
+    for number in 0..PLUGINS {
+        // Another section makes it another component, and the words beside it give it a name.
+        let mut bytes = component.to_vec();
+        bytes.push(0);
+        let name = format!("{number}");
+        CustomSection { name: "number".into(), data: name.as_bytes().into() }.encode(&mut bytes);
+        std::fs::write(plugins.join(format!("calc{number}.wasm")), bytes).map_err(scratch)?;
+        let words = format!("plugin = \"calc{number}\"\n");
+        std::fs::write(plugins.join(format!("calc{number}.toml")), words).map_err(scratch)?;
+    }
+    let load = || {
+        let host = ToolHost::new(Some(&cache), Limits::default());
+        let began = Instant::now();
+        let report = host.load_folder(&plugins)?;
+        let ms = began.elapsed().as_secs_f64() * 1e3;
+        Ok::<_, ToolError>((report.plugins.len(), ms))
+    };
+    let done = (|| {
+        let (loaded, compiled_ms) = load()?;
+        // The cache writes behind the caller's back.
+        std::thread::sleep(Duration::from_secs(1));
+        let cached = (0..3).map(|_| load().map(|(_, ms)| ms)).collect::<Result<Vec<_>, _>>()?;
+        let cached_ms = cached.into_iter().fold(f64::MAX, f64::min);
+        Ok(json!({ "plugins": loaded, "compiled_ms": compiled_ms, "cached_ms": cached_ms }))
+    })();
+    // What is left over is in the system's own folder for that.
+    drop(std::fs::remove_dir_all(&folder));
+    done
 }
 
 fn percentiles(mut micros: Vec<f64>) -> Value {

@@ -115,9 +115,23 @@ impl ToolHost {
     /// # Errors
     /// When the folder cannot be listed.
     pub fn load_folder(&self, folder: &Path) -> Result<FolderReport, ToolError> {
+        let paths = crate::kit::components_in(folder)?;
+        let mut found: Vec<Option<Result<Plugin, ToolError>>> = paths.iter().map(|_| None).collect();
+        let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let share = paths.len().div_ceil(threads).max(1);
+        std::thread::scope(|scope| {
+            for (paths, found) in paths.chunks(share).zip(found.chunks_mut(share)) {
+                scope.spawn(|| {
+                    for (path, found) in paths.iter().zip(found) {
+                        *found = Some(self.inspect(path));
+                    }
+                });
+            }
+        });
         let mut report = FolderReport::default();
-        for path in crate::kit::components_in(folder)? {
-            match self.load(&path) {
+        // Offered in the order of their names, so that the first of two tools of one name has it.
+        for (path, found) in paths.into_iter().zip(found.into_iter().flatten()) {
+            match found.and_then(|plugin| self.offer(plugin)) {
                 Ok(plugin) => report.plugins.push(plugin),
                 Err(error) => report.failed.push((path, error)),
             }

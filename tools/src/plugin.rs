@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use lucid_kernel::abi::ToolSpec;
-use sha2::{Digest, Sha256};
 use wasmtime::component::types::{ComponentFunc, ComponentItem};
 use wasmtime::component::{Component, ComponentExportIndex, InstancePre, Type};
 
@@ -30,8 +29,6 @@ pub struct Plugin {
     pub path: Option<PathBuf>,
     /// The size of the component, in bytes.
     pub size_bytes: u64,
-    /// Its SHA-256, in hexadecimal digits.
-    pub sha256: String,
     /// Its tools.
     pub tools: Vec<ToolSpec>,
     /// Functions that it exports and that cannot be tools, with the reason.
@@ -84,7 +81,6 @@ impl Plugin {
             description: docs.description.clone(),
             path: None,
             size_bytes: bytes.len() as u64,
-            sha256: Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect(),
             tools: Vec::new(),
             refused: Vec::new(),
             functions: Vec::new(),

@@ -147,8 +147,17 @@ pub fn loader(
 ) -> Loader {
     let (home, settings) = (home.clone(), settings.clone());
     Box::new(move |on_progress, cancel| {
-        let tools = Arc::new(SessionTools::open(&home, disk, on_progress)?);
-        let engine = load_engine(&home, &settings, &model, &pool, on_progress, cancel)?;
+        // Where tools were never compiled on this machine, that takes as long as loading the model.
+        let mut said = Vec::new();
+        let (tools, engine) = std::thread::scope(|threads| {
+            let tools =
+                threads.spawn(|| SessionTools::open(&home, disk, &mut |what, part| said.push((what, part))));
+            let engine = load_engine(&home, &settings, &model, &pool, on_progress, cancel);
+            (tools.join(), engine)
+        });
+        said.into_iter().for_each(|(what, part)| on_progress(what, part));
+        let tools = tools.map_err(|_| Failure::task("the tools could not be loaded"))??;
+        let (tools, engine) = (Arc::new(tools), engine?);
         tools.set_engine(&engine);
         let writer = settings.digests.is_some().then(|| writer(&home, &settings, &pool));
         Ok(Loaded { engine, tools, writer })

@@ -6,6 +6,7 @@ use std::path::Path;
 use lucid_tools::rights::{Right, Rights};
 use lucid_tools::{Plugin, ToolError};
 use serde_json::json;
+use sha2::{Digest, Sha256};
 
 use super::{SecretCmd, out};
 use crate::exit::{self, Failure};
@@ -134,7 +135,7 @@ pub fn inspect(home: &Home, name: &str, json: bool) -> Result<u8, Failure> {
             "description": plugin.description,
             "path": plugin.path,
             "bytes": plugin.size_bytes,
-            "sha256": plugin.sha256,
+            "sha256": sha256(&plugin)?,
             "tools": plugin.tools,
             "refused": plugin.refused,
             "asks": plugin.asks,
@@ -146,7 +147,7 @@ pub fn inspect(home: &Home, name: &str, json: bool) -> Result<u8, Failure> {
     let place =
         plugin.path.as_ref().map_or_else(|| "part of lucid".into(), |path| path.display().to_string());
     out::line(&out::clean(&format!("{}{version}: {}", plugin.name, plugin.description)));
-    out::line(&format!("{place}, {}, sha256 {}", out::bytes(plugin.size_bytes), plugin.sha256));
+    out::line(&format!("{place}, {}, sha256 {}", out::bytes(plugin.size_bytes), sha256(&plugin)?));
     for right in plugin.asks.iter() {
         let state = if granted.allow(right) { "granted" } else { "asked for" };
         out::line(&out::clean(&format!("  {state:<10} {right}: {}", right.words())));
@@ -166,6 +167,19 @@ pub fn inspect(home: &Home, name: &str, json: bool) -> Result<u8, Failure> {
         out::note(&out::clean(&format!("{function} is left out: it {reason}")));
     }
     Ok(exit::OK)
+}
+
+/// The digest of a plugin's component, in hexadecimal digits.
+fn sha256(plugin: &Plugin) -> Result<String, Failure> {
+    let bytes = match &plugin.path {
+        Some(path) => std::fs::read(path)
+            .map_err(|error| Failure::config(format!("{} cannot be read: {error}", path.display())))?,
+        None => {
+            let bundled = lucid_tools::bundled::COMPONENTS.iter().find(|it| it.name == plugin.name);
+            bundled.map(|it| it.bytes.to_vec()).unwrap_or_default()
+        }
+    };
+    Ok(Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 /// Runs `lucid secret …`.

@@ -63,8 +63,9 @@ fn works(language: Language, source: &str) {
     assert!(tool.keywords.contains(&"postage".to_owned()), "{:?}", tool.keywords);
     assert_eq!(tool.parameters["properties"]["to"]["description"], "Where it goes");
 
-    let run =
-        |tool: &str, arguments: Value| host.call(&Call { tool: tool.into(), arguments }, &Scope::default(), &CancelFlag::new());
+    let run = |tool: &str, arguments: Value| {
+        host.call(&Call { tool: tool.into(), arguments }, &Scope::default(), &CancelFlag::new())
+    };
     let sent = run("parcel_send_it", json!({ "to": "Zürich", "size": { "width": 2, "long-side": 40 } }));
     assert_eq!(sent.expect("a result").text, "80 cents to Zürich");
     let sent = run("parcel_send_it", json!({ "to": "Rome", "size": { "width": 2 } }));
