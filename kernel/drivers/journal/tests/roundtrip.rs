@@ -5,8 +5,9 @@
 use lucid_journal::RamJournal;
 use lucid_kernel::Config;
 use lucid_kernel::abi::{
-    Decoded, EffectId, Encoded, EngineInfo, Event, Fault, FaultKind, FileRange, Label, Outcome, PageId, Pid,
-    Provenance, Returned, Sampling, Secrecy, SourcePage, StopReason, ToolSpec, Trust, TurnOptions, Usage,
+    Decoded, EffectId, Encoded, EngineInfo, Event, Extent, Fault, FaultKind, FileRange, Label, Outcome,
+    PageId, Pid, Provenance, Returned, Sampling, Secrecy, SourcePage, StopReason, ToolSpec, Trust,
+    TurnOptions, Usage, Want,
 };
 use lucid_kernel::chat::ChatTokens;
 use lucid_kernel::policy::{Policy, Rule, Verdict};
