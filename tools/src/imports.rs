@@ -229,8 +229,8 @@ impl kernel::Host for Sandbox {
             return Err(format!("{wanted} tokens are more than the {left} that this call may still have"));
         }
         self.used.asked_tokens += wanted;
-        let cancel = self.cancel.clone();
-        apart(&self.scope.services, move |services| services.ask(&prompt, max_tokens.max(1), &cancel)).await
+        let ended = self.ended.clone();
+        apart(&self.scope.services, move |services| services.ask(&prompt, max_tokens.max(1), &ended)).await
     }
 }
 

@@ -121,7 +121,8 @@ impl Runtime {
         limits: &Limits,
         sandbox: Sandbox,
     ) -> Result<Vec<Val>, Stop> {
-        let cancel = sandbox.cancel.clone();
+        let (cancel, ended) = (sandbox.cancel.clone(), sandbox.ended.clone());
+        let _ends = Ends(ended);
         let mut store = Store::new(&self.engine, sandbox);
         store.limiter(|sandbox| sandbox);
         store.set_epoch_deadline(1);
@@ -149,6 +150,15 @@ impl Drop for Runtime {
         if let Some(timers) = self.timers.take() {
             timers.shutdown_background();
         }
+    }
+}
+
+/// Says that a call has ended when it is dropped.
+struct Ends(CancelFlag);
+
+impl Drop for Ends {
+    fn drop(&mut self) {
+        self.0.cancel();
     }
 }
 

@@ -33,6 +33,8 @@ pub(crate) struct Sandbox {
     pub tool: String,
     pub scope: Scope,
     pub cancel: CancelFlag,
+    /// Set when the call has ended, however it did: what still works for it is to stop.
+    pub ended: CancelFlag,
     pub used: Used,
     memory_bytes: usize,
     /// Memory in use, all memories together.
@@ -59,6 +61,7 @@ impl Sandbox {
             tool: tool.to_owned(),
             scope,
             cancel,
+            ended: CancelFlag::new(),
             used: Used::default(),
             memory_bytes: limits.memory_bytes,
             used_bytes: 0,

@@ -140,7 +140,10 @@ pub fn denied(report: &TurnReport) -> Option<String> {
         _ => None,
     };
     let faults = report.calls.iter().filter_map(|call| call.result.as_ref().err()).chain(end);
-    faults.filter(|fault| fault.kind == FaultKind::Denied).map(|fault| fault.message.clone()).next()
+    let denied = faults.filter(|fault| fault.kind == FaultKind::Denied).map(|fault| &fault.message).next()?;
+    let lacks_rights = denied.contains("was not allowed to");
+    let advice = if lacks_rights { "; `lucid plugin grant` lets it" } else { "" };
+    Some(format!("{denied}{advice}"))
 }
 
 /// Opens the journal.

@@ -200,7 +200,10 @@ impl Worker {
             Job::Ask { id, call, reason, wants, cancel } => {
                 let preview = catch_unwind(AssertUnwindSafe(|| self.tools.preview(&call, &wants, &cancel)));
                 let preview = preview.ok().flatten();
-                drop(self.notices.send(Notice::Ask { id, call, reason, wants, preview }));
+                // Nobody is to be asked about a turn that has ended meanwhile.
+                if !cancel.is_cancelled() {
+                    drop(self.notices.send(Notice::Ask { id, call, reason, wants, preview }));
+                }
                 return;
             }
             Job::Fork { of, pid } => return self.swap.of(pid).fork(of),
