@@ -86,7 +86,6 @@ pub fn text(text: &str) -> String {
     for character in rest.by_ref().take(MAX_CELL_CHARS) {
         match character {
             '|' => out.push_str("\\|"),
-            '\\' => out.push_str("\\\\"),
             '\n' => out.push_str("\\n"),
             '\r' => out.push_str("\\r"),
             '\t' => out.push_str("\\t"),
