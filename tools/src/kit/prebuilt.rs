@@ -18,7 +18,7 @@ use crate::rights::BadRight;
 use crate::services::Scope;
 
 /// The bundled plugins, and the one that tests the sandbox.
-const NAMES: &[&str] = &["calc", "text", "time", "files", "fetch", "hostile"];
+const NAMES: &[&str] = &["calc", "text", "time", "files", "fetch", "sql", "hostile"];
 
 /// The largest source file and the most of them.
 const MAX_SOURCE_BYTES: u64 = 4 << 20;

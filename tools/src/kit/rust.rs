@@ -28,9 +28,26 @@ fn compile(dir: &Path, name: &str, toolchain: &Toolchain, target: &Path) -> Resu
     }
     cargo.env_remove("RUSTFLAGS").env("CARGO_ENCODED_RUSTFLAGS", flags(dir, toolchain));
     cargo.env_remove("CARGO_TARGET_DIR");
+    if let Some((variable, compiler)) = c_compiler() {
+        cargo.env(variable, compiler);
+    }
     command::compile(&mut cargo, str::to_owned)?;
     let file = format!("{}.wasm", name.replace('-', "_"));
     Ok(read_bounded(&target.join(TARGET).join("release").join(file), super::build::MAX_MODULE_BYTES)?)
+}
+
+/// A crate may bring sources in C, such as SQLite's. What compiles them looks for `clang`, which
+/// Debian calls `clang-19`; here it gets the compiler that plugins in C get, unless one is named.
+fn c_compiler() -> Option<(String, PathBuf)> {
+    let variable = format!("CC_{}", TARGET.replace('-', "_"));
+    let named = [variable.clone(), format!("CC_{TARGET}"), "TARGET_CC".into()];
+    if named.iter().any(|name| std::env::var_os(name).is_some()) {
+        return None;
+    }
+    let sdk = std::env::var_os("WASI_SDK_PATH").map(|sdk| Path::new(&sdk).join("bin/clang"));
+    let found = sdk.filter(|clang| clang.is_file());
+    let found = found.or_else(|| ["clang-19", "clang"].into_iter().find_map(command::on_path));
+    found.map(|compiler| (variable, compiler))
 }
 
 /// No path of the machine ends up in a component, so that it is the same wherever it is built.
