@@ -12,7 +12,7 @@ use wit_component::ComponentEncoder;
 use super::project::Project;
 use super::toolchain::Toolchain;
 use super::world::World;
-use super::{KitError, Language, c, docs, javascript, python, rust, trim};
+use super::{KitError, Language, c, docs, javascript, module, python, rust, trim};
 use crate::docs::SECTION;
 use crate::files::write_atomically;
 
@@ -40,13 +40,17 @@ pub struct Built {
 pub fn build(dir: &Path, cache_dir: &Path, on_step: &mut dyn FnMut(&str)) -> Result<Built, KitError> {
     let project = Project::read(dir)?;
     let mut world = World::read(&project.dir.join("wit"))?;
-    let (component, compiler) = match project.language {
-        Language::Rust => {
+    let (component, compiler) = match (&project.module, project.language) {
+        (Some(module), _) => {
+            let (made, made_of) = module::component(&project, module, &world, cache_dir, on_step)?;
+            (with_words(made, &project, &world)?, made_of)
+        }
+        (None, Language::Rust) => {
             let toolchain = Toolchain::find(cache_dir, on_step)?;
             let (_, component) = component(&project.dir, &toolchain, cache_dir, on_step)?;
             (component, toolchain.version)
         }
-        other => {
+        (None, other) => {
             let (made, compiler) = match other {
                 Language::Js => javascript::component(&project, &world, cache_dir, on_step)?,
                 Language::Python => python::component(&project, &world, cache_dir, on_step)?,

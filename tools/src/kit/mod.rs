@@ -8,6 +8,7 @@ mod docs;
 mod folder;
 mod javascript;
 mod language;
+mod module;
 pub mod prebuilt;
 mod project;
 mod python;

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use super::module::Module;
 use super::{KitError, Language};
 use crate::files::read_bounded;
 use crate::plugin::checked_name;
@@ -31,6 +32,8 @@ pub(super) struct Project {
     pub description: Option<String>,
     /// What it asks for.
     pub rights: RightsTable,
+    /// The module that it is built around, if it is; the language then has no meaning.
+    pub module: Option<Module>,
 }
 
 /// `plugin.toml`.
@@ -42,6 +45,7 @@ struct Manifest {
     language: Option<Language>,
     description: Option<String>,
     rights: RightsTable,
+    module: Option<Module>,
 }
 
 impl Project {
@@ -63,6 +67,8 @@ impl Project {
         // Whose home folder it will be is not known here.
         rights.rights(Some(Path::new("/home/user"))).map_err(|error| not(format!("plugin.toml: {error}")))?;
         let language = manifest.language.or(cargo.is_some().then_some(Language::Rust));
+        let module = manifest.module.take();
+        let language = language.or(module.is_some().then_some(Language::C));
         let language = language.ok_or_else(|| {
             not(format!(
                 "plugin.toml names no language; add `language = \"…\"` with one of {}",
@@ -92,7 +98,7 @@ impl Project {
         if named && name == MANIFEST_STEM {
             return Err(KitError::Reserved { name, language });
         }
-        Ok(Self { dir, name, version, language, description, rights })
+        Ok(Self { dir, name, version, language, description, rights, module })
     }
 
     /// The folder for what is written while building.
