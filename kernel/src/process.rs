@@ -1,6 +1,7 @@
 //! A process: one conversation, its pages, and the turn that is under way.
 
 mod memory;
+mod tools;
 mod turn;
 
 use std::collections::BTreeSet;

@@ -8,7 +8,7 @@ use std::path::Path;
 use common::{call, runs};
 use lucid_tools::docs::{Docs, SECTION};
 use lucid_tools::kit::{self, KitError, Language};
-use lucid_tools::{Limits, ToolError, ToolHost, checked_name};
+use lucid_tools::{Limits, ToolError, ToolHost, bundled, checked_name};
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -71,7 +71,7 @@ fn installed_plugins_are_replaced_listed_and_removed() {
     }
     let host = fresh();
     assert_eq!(call(&host, "my_tool_act", json!({})).unwrap().text, "done");
-    assert_eq!(kit::list(&host, &folder).unwrap().len(), 2);
+    assert_eq!(kit::list(&host, &folder).unwrap().len(), bundled::COMPONENTS.len() + 1);
 
     // Another plugin whose tool has the same name is refused, and the folder stays as it is.
     let clash = dir.path().join("my.wasm");
@@ -172,7 +172,7 @@ fn a_folder_without_a_plugin_says_what_is_missing() {
         refused(&made, &words);
     }
     // Rights are for whoever installs it; what they may say is not checked here.
-    manifest("name = \"dice\"\nlanguage = \"js\"\n[rights]\nhttp = [\"example.org\"]");
+    manifest("name = \"dice\"\nlanguage = \"js\"\n[rights]\nnet = [\"example.org\"]");
     std::fs::remove_file(made.join("src/plugin.js")).unwrap();
     refused(&made, &["src/plugin.js"]);
     kit::new("loaded", Language::Python, dir.path()).unwrap();

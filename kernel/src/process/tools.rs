@@ -1,0 +1,133 @@
+//! What a process does with tools: telling the model of them, granting them rights, letting them run.
+
+use super::{NewPage, Phase, Process, Step, Then};
+use crate::abi::{Call, Effect, Extent, Label, Provenance, Role, TokenCount, ToolSpec, Trust, Want};
+use crate::memory::page::Place;
+use crate::memory::{Content, PageKind};
+use crate::policy::Verdict;
+use crate::prompt;
+use crate::routing::{self, Choice};
+use crate::syscall;
+
+/// The tools that fit a question may have one part in so many of its room.
+const TOOLS_PART: TokenCount = 3;
+
+/// So many tools are named when the model looks for some.
+const FOUND_TOOLS_MAX: usize = 6;
+
+impl Process {
+    /// Lets the model read what the tools do that it may call, where the instructions do not say it,
+    /// in a part of so many tokens. Gives how many they took.
+    pub(super) fn tell_tools(&mut self, room: TokenCount, step: &mut Step<'_>) -> TokenCount {
+        let names = match self.turn.as_ref().map(|turn| &turn.choice) {
+            Some(Choice::May(names) | Choice::Must(names)) => names.clone(),
+            _ => return 0,
+        };
+        let (mut taken, room) = (0, room / TOOLS_PART);
+        for name in names {
+            let known = self.tools.iter().find(|tool| tool.name == name);
+            let Some(described) = known.and_then(|tool| tool.described.clone()) else { continue };
+            let provenance = Provenance::Tool { tool: name };
+            let resident = self.window.slots().iter().filter_map(|slot| self.table.get(slot.page));
+            let shown = resident
+                .filter(|page| page.kind == PageKind::Tool && page.provenance == provenance)
+                .map(|page| page.id)
+                .next();
+            if let Some(id) = shown {
+                self.table.touch(id, self.turns);
+                self.note_input(id);
+                continue;
+            }
+            if taken + described.count() > room {
+                continue;
+            }
+            taken += described.count();
+            let id = step.ids.page();
+            self.note_input(id);
+            let place = Place { turn: self.turns, message: 0 };
+            let label = Label::public(Trust::System);
+            let page = NewPage { id, kind: PageKind::Tool, role: Role::User, place, provenance, label };
+            let (page, content) = page.page(Content::plain(described), step.event);
+            self.admit(page, content, step);
+        }
+        taken
+    }
+
+    pub(super) fn check(&mut self, call: Call, step: &mut Step<'_>) {
+        let wants = self.missing(&call, step);
+        match step.config.policy.check(&call) {
+            Verdict::Deny => self.refuse(&call, "it is not allowed", step),
+            _ if !wants.is_empty() => {
+                let words: Vec<&str> = wants.iter().map(|want| want.words.as_str()).collect();
+                let reason = format!("{} would {}", call.tool, words.join("; "));
+                self.ask_for(call, reason, wants, step);
+            }
+            Verdict::Allow => self.call(call, false, step),
+            Verdict::Ask => {
+                let reason = format!("a rule asks before {} runs", call.tool);
+                self.ask(call, reason, step);
+            }
+        }
+    }
+
+    fn wants(&self, call: &Call) -> &[Want] {
+        self.tools.iter().find(|tool| tool.name == call.tool).map_or(&[], |tool| &tool.wants)
+    }
+
+    /// The rights that a call's tool asks for and that were not granted.
+    pub(super) fn missing(&self, call: &Call, step: &Step<'_>) -> Vec<Want> {
+        let is_missing = |want: &&Want| !step.granted.contains(&key(want));
+        self.wants(call).iter().filter(is_missing).cloned().collect()
+    }
+
+    /// The user granted a call what it asked for.
+    pub(super) fn grant(&self, call: &Call, extent: Extent, step: &mut Step<'_>) {
+        if extent != Extent::Once {
+            step.granted.extend(self.wants(call).iter().map(key));
+        }
+    }
+
+    /// Asks the user whether a call may run.
+    pub(super) fn ask(&mut self, call: Call, reason: String, step: &mut Step<'_>) {
+        self.ask_for(call, reason, Vec::new(), step);
+    }
+
+    fn ask_for(&mut self, call: Call, reason: String, wants: Vec<Want>, step: &mut Step<'_>) {
+        let id = step.ids.effect();
+        step.out.push(Effect::Ask { id, pid: self.pid, call: call.clone(), reason, wants });
+        self.phase = Phase::Asking { id, call };
+    }
+
+    /// Lets a call run, with all that it asks for when the user granted that to it alone.
+    pub(super) fn call(&mut self, call: Call, with_all: bool, step: &mut Step<'_>) {
+        self.note_made(&call);
+        let id = step.ids.effect();
+        let has = |want: &&Want| with_all || step.granted.contains(&key(want));
+        let granted = self.wants(&call).iter().filter(has).map(|want| want.right.clone()).collect();
+        step.out.push(Effect::Call { id, pid: self.pid, call: call.clone(), granted });
+        self.phase = Phase::Calling { id, call, started: false };
+    }
+
+    /// Names the tools that fit, which may be called from now on.
+    pub(super) fn find_tools(&mut self, query: &str, step: &mut Step<'_>) {
+        let calls: Vec<ToolSpec> =
+            self.tools.iter().filter(|tool| tool.name != syscall::FIND_TOOLS).cloned().collect();
+        let found = routing::best(query, &calls, FOUND_TOOLS_MAX);
+        let text = match &found[..] {
+            [] => "No tool fits.".to_owned(),
+            found => found.iter().map(|tool| prompt::described(tool)).collect(),
+        };
+        if let Some(turn) = &mut self.turn {
+            turn.choice = match found.is_empty() {
+                true => Choice::Answer,
+                false => Choice::May(found.iter().map(|tool| tool.name.clone()).collect()),
+            };
+        }
+        self.encode(syscall::FIND_TOOLS, text, Then::Decode, step);
+    }
+}
+
+/// A right is granted to a plugin, whichever of its tools asked for it.
+fn key(want: &Want) -> (String, String) {
+    (want.plugin.clone(), want.right.clone())
+}
