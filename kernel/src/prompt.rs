@@ -24,20 +24,18 @@ pub fn system(tools: Option<&[ToolSpec]>, has_files: bool) -> String {
         );
     }
     let listed = tools.unwrap_or_default();
-    if tools.is_none() || !listed.is_empty() {
-        match tools {
-            Some(_) => out.push_str("You can call tools:\n"),
-            None => out.push_str("A question may come with tools that you can call.\n"),
-        }
+    if !listed.is_empty() {
+        out.push_str("You can call tools:\n");
         listed.iter().for_each(|tool| out.push_str(&described(tool)));
-        out.push_str(
-            "To call one, write nothing but a JSON object: \
-             {\"name\": \"<tool>\", \"arguments\": {<its arguments>}}. \
-             Call a tool only when the question needs it. When its result is there, answer with it.\n",
-        );
+        out.push_str(CALLING);
     }
     out
 }
+
+/// How a tool is called. It comes with the tools: a small model that reads it without any writes calls
+/// where it should answer.
+pub const CALLING: &str = "To call one, write nothing but a JSON object: {\"name\": \"<tool>\", \"arguments\": {<its arguments>}}. \
+     Call a tool only when the question needs it. When its result is there, answer with it.\n";
 
 /// `- calc(expression: string): what it does`.
 pub fn described(tool: &ToolSpec) -> String {

@@ -24,6 +24,12 @@ impl Process {
             _ => return 0,
         };
         let (mut taken, room) = (0, room / TOOLS_PART);
+        // How one is called comes first, under the name of what looks for tools.
+        let is_told = |tool: &ToolSpec| tool.described.is_some() && names.contains(&tool.name);
+        let names = match self.tools.iter().any(is_told) {
+            true => [vec![syscall::FIND_TOOLS.to_owned()], names].concat(),
+            false => return 0,
+        };
         for name in names {
             let known = self.tools.iter().find(|tool| tool.name == name);
             let Some(described) = known.and_then(|tool| tool.described.clone()) else { continue };

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, Sender, select, unbounded};
 use lucid_disk::RamDisk;
 use lucid_kernel::abi::{
-    Effect, EffectId, Encoded, Event, Extent, Fault, FaultKind, Outcome, PageId, Pid, TokenCount, TurnEnd,
-    TurnOptions, Want,
+    Effect, EffectId, Encoded, Event, Extent, Fault, FaultKind, Outcome, PageId, Pid, TokenCount, ToolSpec,
+    TurnEnd, TurnOptions, Want,
 };
 use lucid_kernel::chat::ChatFormat;
 use lucid_kernel::error::KernelError;
@@ -404,7 +404,9 @@ impl Machine {
         if self.setup.tools {
             specs.extend(syscall::disk_calls());
             if !is_listed {
-                specs.extend(syscall::tool_calls());
+                let calling = encode(engine.as_ref(), prompt::CALLING).map_err(tokens)?;
+                let calls = syscall::tool_calls().into_iter();
+                specs.extend(calls.map(|call| ToolSpec { described: Some(calling.clone()), ..call }));
             }
         }
         let core = match &self.setup.core {
