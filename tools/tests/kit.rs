@@ -205,7 +205,7 @@ proptest! {
 
     #[test]
     fn a_flipped_byte_never_breaks_the_host(at in 0_usize..100_000, bit in 0_u8..8) {
-        let mut bytes = lucid_tools::bundled::COMPONENTS[0].bytes.to_vec();
+        let mut bytes = bundled::COMPONENTS[0].bytes.to_vec();
         let at = at % bytes.len();
         bytes[at] ^= 1 << bit;
         drop(Docs::from_component("calc", &bytes));
