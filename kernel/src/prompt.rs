@@ -25,17 +25,17 @@ pub fn system(tools: Option<&[ToolSpec]>, has_files: bool) -> String {
     }
     let listed = tools.unwrap_or_default();
     if !listed.is_empty() {
-        out.push_str("You can call tools:\n");
-        listed.iter().for_each(|tool| out.push_str(&described(tool)));
         out.push_str(CALLING);
+        listed.iter().for_each(|tool| out.push_str(&described(tool)));
     }
     out
 }
 
 /// How a tool is called. It comes with the tools: a small model that reads it without any writes calls
 /// where it should answer.
-pub const CALLING: &str = "To call one, write nothing but a JSON object: {\"name\": \"<tool>\", \"arguments\": {<its arguments>}}. \
-     Call a tool only when the question needs it. When its result is there, answer with it.\n";
+pub const CALLING: &str = "You can call tools. To call one, write nothing but a JSON object: {\"name\": \"<tool>\", \
+     \"arguments\": {<its arguments>}}. When its result is there, answer with it. Call the tool that fits \
+     the question:\n";
 
 /// `- calc(expression: string): what it does`.
 pub fn described(tool: &ToolSpec) -> String {

@@ -33,8 +33,11 @@ const DESCRIPTION_WEIGHT: f32 = 0.4;
 /// Decides for one input.
 pub fn choose(input: &str, tools: &[ToolSpec]) -> Choice {
     let calculation = is_calculation(input);
-    let must =
-        |tool: &&ToolSpec| is_asked_for(input, tool) || (calculation && has_arithmetic(&tool.description));
+    let must = |tool: &&ToolSpec| {
+        is_asked_for(input, tool)
+            || is_named_in_question(input, tool)
+            || (calculation && has_arithmetic(&tool.description))
+    };
     let asked: Vec<&ToolSpec> = tools.iter().filter(must).collect();
     if !asked.is_empty() {
         return Choice::Must(names(&asked));
@@ -99,6 +102,13 @@ fn is_asked_for(input: &str, tool: &ToolSpec) -> bool {
         let rest = &words[at + 1..];
         !negated && (0..rest.len().min(REACH)).any(|skip| names_tool(&rest[skip..], &called))
     })
+}
+
+/// "What does a parcel of 2 kg cost?", where a tool is called `parcel`. A small model that is free to
+/// answer makes the answer up.
+fn is_named_in_question(input: &str, tool: &ToolSpec) -> bool {
+    let lower = input.to_lowercase();
+    !tool.name.contains('_') && input.contains('?') && raw_words(&lower).any(|word| word == tool.name)
 }
 
 /// What a tool is called by: its name, its name in words, and the first of its keywords.
