@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 
 use crate::abi::ToolSpec;
 use crate::relevance::{Words, features, has_arithmetic, raw_words};
+use crate::syscall;
 
 /// What the model may do in its next decode.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -31,20 +32,23 @@ const OFFERED_MAX: usize = 6;
 const DESCRIPTION_WEIGHT: f32 = 0.4;
 
 /// Decides for one input.
-pub fn choose(input: &str, tools: &[ToolSpec]) -> Choice {
+pub fn choose(input: &str, tools: &[&ToolSpec]) -> Choice {
     let calculation = is_calculation(input);
-    let must = |tool: &&ToolSpec| {
-        is_asked_for(input, tool)
-            || is_named_in_question(input, tool)
+    let lower = input.to_lowercase();
+    let words: Vec<&str> = raw_words(&lower).collect();
+    let is_question = input.contains('?');
+    let must = |tool: &ToolSpec| {
+        is_asked_for(&words, tool)
+            || (is_question && is_named(&words, tool))
             || (calculation && has_arithmetic(&tool.description))
     };
-    let asked: Vec<&ToolSpec> = tools.iter().filter(must).collect();
+    let asked: Vec<&ToolSpec> = tools.iter().copied().filter(|tool| must(tool)).collect();
     if !asked.is_empty() {
         return Choice::Must(names(&asked));
     }
     let input_features = features(input);
     let mut near: Vec<&ToolSpec> =
-        tools.iter().filter(|tool| is_near(input, &input_features, tool)).collect();
+        tools.iter().copied().filter(|tool| is_near(input, &input_features, tool)).collect();
     if near.len() > OFFERED_MAX {
         let best = best(input, tools, OFFERED_MAX);
         near.retain(|tool| best.iter().any(|other| other.name == tool.name));
@@ -54,7 +58,7 @@ pub fn choose(input: &str, tools: &[ToolSpec]) -> Choice {
 
 /// The tools that fit a text best, the best first: those that share words with it, of which each
 /// counts the more the fewer tools have it.
-pub fn best<'a>(text: &str, tools: &'a [ToolSpec], at_most: usize) -> Vec<&'a ToolSpec> {
+pub fn best<'a>(text: &str, tools: &[&'a ToolSpec], at_most: usize) -> Vec<&'a ToolSpec> {
     let wanted = features(text);
     let words: Vec<(Words, Words)> =
         tools.iter().map(|tool| (features(&about(tool)), features(&tool.description))).collect();
@@ -74,7 +78,7 @@ pub fn best<'a>(text: &str, tools: &'a [ToolSpec], at_most: usize) -> Vec<&'a To
         };
         weights.iter().map(worth).sum()
     };
-    let mut scored: Vec<(f32, &ToolSpec)> = words.iter().map(score).zip(tools).collect();
+    let mut scored: Vec<(f32, &ToolSpec)> = words.iter().map(score).zip(tools.iter().copied()).collect();
     scored.retain(|(score, _)| *score > 0.0);
     // Stable: of equals the first.
     scored.sort_by(|a, b| b.0.total_cmp(&a.0));
@@ -86,9 +90,7 @@ fn names(tools: &[&ToolSpec]) -> Vec<String> {
 }
 
 /// "use the calculator", "call calc", "with the weather tool"; but not "don't use calc".
-fn is_asked_for(input: &str, tool: &ToolSpec) -> bool {
-    let lower = input.to_lowercase();
-    let words: Vec<&str> = raw_words(&lower).collect();
+fn is_asked_for(words: &[&str], tool: &ToolSpec) -> bool {
     let called: BTreeSet<String> = called(tool);
     words.iter().enumerate().any(|(at, word)| {
         if !matches!(*word, "use" | "using" | "call" | "run" | "with" | "via" | "invoke" | "ask") {
@@ -105,10 +107,9 @@ fn is_asked_for(input: &str, tool: &ToolSpec) -> bool {
 }
 
 /// "What does a parcel of 2 kg cost?", where a tool is called `parcel`. A small model that is free to
-/// answer makes the answer up.
-fn is_named_in_question(input: &str, tool: &ToolSpec) -> bool {
-    let lower = input.to_lowercase();
-    !tool.name.contains('_') && input.contains('?') && raw_words(&lower).any(|word| word == tool.name)
+/// answer makes the answer up. System calls go by words that mean other things in a question.
+fn is_named(words: &[&str], tool: &ToolSpec) -> bool {
+    !syscall::is_one(&tool.name) && words.contains(&tool.name.as_str())
 }
 
 /// What a tool is called by: its name, its name in words, and the first of its keywords.

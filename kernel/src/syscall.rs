@@ -82,6 +82,11 @@ pub const REMEMBER: &str = "remember";
 /// The name of the system call that takes away from it.
 pub const FORGET: &str = "forget";
 
+/// Whether a name is that of a system call, which no tool can take.
+pub fn is_one(name: &str) -> bool {
+    matches!(name, SEARCH | READ | FIND_TOOLS) || is_of_memory(name)
+}
+
 /// Whether a call changes the core memory.
 pub fn is_of_memory(name: &str) -> bool {
     matches!(name, REMEMBER | FORGET)

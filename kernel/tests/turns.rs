@@ -9,6 +9,7 @@ use lucid_kernel::abi::*;
 use lucid_kernel::journal;
 use lucid_kernel::memory::{Page, PageKind, layout};
 use lucid_kernel::policy::{Rule, Verdict};
+use lucid_kernel::routing::Choice;
 use serde_json::json;
 
 /// Drives a kernel by scripted answers.
@@ -749,4 +750,24 @@ fn of_many_tools_those_that_fit_come_with_the_question() {
     assert!(grammar.as_ref().unwrap().lark.contains("weather_now"));
     report(rig.say(&next, "weather_now tells the weather."));
     assert_eq!(journal::replay(&rig.events), rig.kernel);
+}
+
+#[test]
+fn a_question_that_names_a_tool_gets_its_answer_from_it() {
+    let mut parcel = calc();
+    parcel.name = "parcel".into();
+    parcel.description = "Says what it costs to send something.".into();
+    let mut tools = vec![parcel];
+    tools.extend(lucid_kernel::syscall::disk_calls());
+    tools.extend(lucid_kernel::syscall::memory_calls());
+    let tools: Vec<&ToolSpec> = tools.iter().collect();
+    let choose = |input: &str| lucid_kernel::routing::choose(input, &tools);
+    let must = |names: &[&str]| Choice::Must(names.iter().map(|name| (*name).to_owned()).collect());
+    assert_eq!(choose("What does it cost to send a parcel of 2 kg?"), must(&["parcel"]));
+    assert_ne!(choose("I sent a parcel."), must(&["parcel"]));
+    assert_ne!(choose("What are parcels?"), must(&["parcel"]));
+    // The names of system calls are words that people use for other things.
+    for question in ["Do you remember my name?", "What does the search do?", "Why do people forget?"] {
+        assert!(!matches!(choose(question), Choice::Must(_)), "{question}: {:?}", choose(question));
+    }
 }

@@ -17,6 +17,9 @@ pub enum Verdict {
     Deny,
 }
 
+/// With these words a call is refused that lacks rights, and those that it lacks follow.
+pub const UNGRANTED: &str = "it was not allowed to";
+
 /// One rule.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rule {

@@ -17,7 +17,7 @@ const FOUND_TOOLS_MAX: usize = 6;
 
 impl Process {
     /// Lets the model read what the tools do that it may call, where the instructions do not say it,
-    /// in a part of so many tokens. Gives how many they took.
+    /// in a part of so many tokens. Gives how many that took.
     pub(super) fn tell_tools(&mut self, room: TokenCount, step: &mut Step<'_>) -> TokenCount {
         let names = match self.turn.as_ref().map(|turn| &turn.choice) {
             Some(Choice::May(names) | Choice::Must(names)) => names.clone(),
@@ -59,13 +59,13 @@ impl Process {
         taken
     }
 
+    /// Lets a call run, asks about it, or refuses it: as policy says, and the rights that it lacks.
     pub(super) fn check(&mut self, call: Call, step: &mut Step<'_>) {
         let wants = self.missing(&call, step);
         match step.config.policy.check(&call) {
             Verdict::Deny => self.refuse(&call, "it is not allowed", step),
             _ if !wants.is_empty() => {
-                let words: Vec<&str> = wants.iter().map(|want| want.words.as_str()).collect();
-                let reason = format!("{} would {}", call.tool, words.join("; "));
+                let reason = format!("{} would {}", call.tool, worded(&wants));
                 self.ask_for(call, reason, wants, step);
             }
             Verdict::Allow => self.call(call, false, step),
@@ -116,8 +116,8 @@ impl Process {
 
     /// Names the tools that fit, which may be called from now on.
     pub(super) fn find_tools(&mut self, query: &str, step: &mut Step<'_>) {
-        let calls: Vec<ToolSpec> =
-            self.tools.iter().filter(|tool| tool.name != syscall::FIND_TOOLS).cloned().collect();
+        let calls: Vec<&ToolSpec> =
+            self.tools.iter().filter(|tool| tool.name != syscall::FIND_TOOLS).collect();
         let found = routing::best(query, &calls, FOUND_TOOLS_MAX);
         let text = match &found[..] {
             [] => "No tool fits.".to_owned(),
@@ -131,6 +131,11 @@ impl Process {
         }
         self.encode(syscall::FIND_TOOLS, text, Then::Decode, step);
     }
+}
+
+/// What rights let a tool do, for a person.
+pub(super) fn worded(wants: &[Want]) -> String {
+    wants.iter().map(|want| want.words.as_str()).collect::<Vec<_>>().join("; ")
 }
 
 /// A right is granted to a plugin, whichever of its tools asked for it.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde_json::json;
 
+use super::tools::worded;
 use super::{
     Answer, MAX_CUTS, MAX_DECODES_PER_TURN, NewPage, Phase, Process, ResultText, Step, Then, Turn, Why,
     failed, swap,
@@ -20,7 +21,7 @@ use crate::kernel::Config;
 use crate::memory::page::Place;
 use crate::memory::window::Slot;
 use crate::memory::{Content, Page, PageKind, layout};
-use crate::policy::Verdict;
+use crate::policy::{UNGRANTED, Verdict};
 use crate::prompt;
 use crate::relevance::{Words, words};
 use crate::routing::{self, Choice};
@@ -197,10 +198,9 @@ impl Process {
                     self.call(call, extent == Extent::Once, step);
                 } else {
                     let wants = self.missing(&call, step);
-                    let words: Vec<&str> = wants.iter().map(|want| want.words.as_str()).collect();
-                    let reason = match &words[..] {
-                        [] => "the user did not allow it".to_owned(),
-                        words => format!("it was not allowed to {}", words.join("; ")),
+                    let reason = match wants.is_empty() {
+                        true => "the user did not allow it".to_owned(),
+                        false => format!("{UNGRANTED} {}", worded(&wants)),
                     };
                     self.refuse(&call, &reason, step);
                 }
@@ -294,7 +294,7 @@ impl Process {
             syscall::SEARCH => config.has_disk || self.swapped > 0,
             _ => true,
         });
-        routing::choose(question, &offered.cloned().collect::<Vec<_>>())
+        routing::choose(question, &offered.collect::<Vec<_>>())
     }
 
     fn prefetch_budget(&self, free: TokenCount, config: &Config) -> TokenCount {
@@ -356,7 +356,7 @@ impl Process {
         role: Role,
         step: &mut Step<'_>,
     ) -> u32 {
-        let reserved = first..PageId(first.0 + u64::from(step.config.prefetch_pages.max(1)));
+        let reserved = first..PageId(first.0.saturating_add(step.config.prefetch_pages.max(1).into()));
         let wanted = self.turn.as_ref().map(|turn| turn.wanted.clone()).unwrap_or_default();
         let searched = role == Role::Tool;
         let keep = self.pending_tokens();
