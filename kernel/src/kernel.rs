@@ -126,13 +126,14 @@ impl Ids {
 
     /// A new page's address.
     pub const fn page(&mut self) -> PageId {
-        self.last_page += 1;
-        PageId(self.last_page)
+        let id = self.next_page();
+        self.last_page = id.0;
+        id
     }
 
     /// The address that the next page will get.
     pub const fn next_page(&self) -> PageId {
-        PageId(self.last_page + 1)
+        PageId(self.last_page.saturating_add(1))
     }
 
     /// Addresses up to this one were given by the machine.
@@ -143,7 +144,7 @@ impl Ids {
     /// So many addresses from the next one on, for the machine to give.
     pub const fn reserve_pages(&mut self, pages: u32) -> PageId {
         let first = self.next_page();
-        self.last_page += pages as u64;
+        self.last_page = self.last_page.saturating_add(pages as u64);
         first
     }
 
@@ -162,6 +163,8 @@ pub struct Kernel {
     ids: Ids,
     /// The rights that the user granted for the session, each with its plugin.
     granted: BTreeSet<(String, String)>,
+    /// The process that began or was spoken to last.
+    spoken_to: Option<Pid>,
     /// How many events there were.
     events: u64,
 }
@@ -188,9 +191,19 @@ impl Kernel {
         &self.processes
     }
 
+    /// The process that began or was spoken to last; none before the first.
+    pub const fn spoken_to(&self) -> Option<Pid> {
+        self.spoken_to
+    }
+
     /// The address that the next page will get.
     pub const fn next_page(&self) -> PageId {
         self.ids.next_page()
+    }
+
+    /// How many pages of a process another one knows too.
+    pub fn shared_pages(&self, process: &Process) -> usize {
+        process.table().iter().filter(|page| self.sharers(page.id).nth(1).is_some()).count()
     }
 
     /// The processes that know this page, resident or not.
@@ -257,6 +270,7 @@ impl Kernel {
                 let process = Process::spawn(pid, system, tools, core, &mut step);
                 let process = process.inspect_err(|_| *step.ids = before)?;
                 self.processes.insert(pid, process);
+                self.spoken_to = Some(pid);
                 step.out.push(Effect::Spawned { pid, of: None });
             }
             Event::Fork { pid: of } => {
@@ -269,10 +283,12 @@ impl Kernel {
                 }
                 let pid = step.ids.pid();
                 self.processes.insert(pid, process.fork(pid));
+                self.spoken_to = Some(pid);
                 step.out.push(Effect::Spawned { pid, of: Some(of) });
             }
             Event::Input { pid, content, attached, options } => {
                 find(&mut self.processes, pid)?.input(content, attached, options, &mut step)?;
+                self.spoken_to = Some(pid);
             }
             Event::Pin { pid, page, pinned } => {
                 find(&mut self.processes, pid)?.pin(page, pinned, &mut step)?;

@@ -38,7 +38,8 @@ pub trait Tools: Send + Sync {
     /// What can be called.
     fn specs(&self) -> Vec<ToolSpec>;
 
-    /// Runs one call with these rights beyond those that were granted for ever. Never panics, never hangs past its limits.
+    /// Runs one call with these rights beyond those that were granted for ever. Never panics, never
+    /// hangs past its limits.
     ///
     /// # Errors
     /// A fault that the model can read.

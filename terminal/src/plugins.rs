@@ -64,9 +64,7 @@ impl SessionTools {
         // Once is all that is needed.
         let _ = self.engine.set(Arc::clone(engine));
     }
-}
 
-impl SessionTools {
     /// What a call may do: what was granted for ever, and these rights.
     fn scope(&self, call: &Call, granted: &[String], on_progress: OnProgress) -> Result<Scope, Fault> {
         let plugin = self.host.plugin_of(&call.tool).unwrap_or_default();

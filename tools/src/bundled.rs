@@ -9,6 +9,11 @@ pub struct Bundled {
     pub bytes: &'static [u8],
 }
 
+/// The one of this name.
+pub fn find(name: &str) -> Option<&'static Bundled> {
+    COMPONENTS.iter().find(|bundled| bundled.name == name)
+}
+
 /// All of them.
 pub const COMPONENTS: &[Bundled] = &[
     Bundled { name: "calc", bytes: include_bytes!("../../plugins/prebuilt/calc.wasm") },

@@ -179,9 +179,8 @@ impl ToolHost {
         self.plugins().iter().flat_map(|plugin| plugin.tools.iter().cloned()).collect()
     }
 
-    /// Calls a tool with what `scope` grants, and waits for its end: at most
-    /// [`Limits::timeout_ms`], and about a hundredth
-    /// of a second once `cancel` is set.
+    /// Calls a tool with what `scope` grants, and waits for its end: at most [`Limits::timeout_ms`],
+    /// and about a hundredth of a second once `cancel` is set.
     ///
     /// # Errors
     /// `NotFound` for a tool that is not loaded; `Tool` for arguments that do not fit and for
@@ -199,8 +198,7 @@ impl ToolHost {
             let loaded = self.loaded.read().unwrap_or_else(PoisonError::into_inner);
             loaded.plugins.iter().find_map(|plugin| plugin.previews.get(&call.tool).cloned())
         }?;
-        let rights = scope.rights.of_kinds(Some(&["read".to_owned()]));
-        let scope = Scope { rights: Arc::new(rights), services: Arc::clone(&scope.services) };
+        let scope = scope.of_kinds(Some(&["read".to_owned()]));
         Some(self.run(&function, &call.arguments, &scope, cancel).map(|output| output.text))
     }
 
@@ -217,8 +215,7 @@ impl ToolHost {
             .map_err(|misfit| fault::arguments(tool, &misfit))?;
         let runtime = self.runtime().map_err(|error| fault::host(tool, &error))?;
         // A tool has only the rights of the kinds that it says it needs.
-        let rights = Arc::new(scope.rights.of_kinds(function.needs.as_deref()));
-        let scope = Scope { rights, services: Arc::clone(&scope.services) };
+        let scope = scope.of_kinds(function.needs.as_deref());
         let limits = self.limits.raised(&scope.rights);
         let sandbox = Sandbox::new(&limits, &function.plugin, tool, scope, cancel.clone());
         let results = runtime

@@ -146,12 +146,8 @@ impl Plugin {
     fn set_previews_apart(&mut self) {
         for function in self.functions.clone() {
             let preview = format!("{}_preview", function.tool);
-            let found = self.functions.iter().position(|other| {
-                let same = |(one, other): (&(String, Type), &(String, Type))| one == other;
-                other.tool == preview
-                    && other.params.len() == function.params.len()
-                    && other.params.iter().zip(&function.params).all(same)
-            });
+            let says = |other: &Arc<Function>| other.tool == preview && other.params == function.params;
+            let found = self.functions.iter().position(says);
             if let Some(at) = found {
                 self.tools.retain(|tool| tool.name != preview);
                 self.previews.insert(function.tool.clone(), self.functions.remove(at));

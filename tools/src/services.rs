@@ -102,6 +102,14 @@ pub struct Scope {
     pub services: Arc<dyn Services>,
 }
 
+impl Scope {
+    /// The same with the rights of these kinds alone; see [`Rights::of_kinds`].
+    pub(crate) fn of_kinds(&self, kinds: Option<&[String]>) -> Self {
+        let rights = Arc::new(self.rights.of_kinds(kinds));
+        Self { rights, services: Arc::clone(&self.services) }
+    }
+}
+
 impl Default for Scope {
     fn default() -> Self {
         Self { rights: Arc::default(), services: Arc::new(NoServices) }

@@ -14,7 +14,7 @@ use super::ask::source;
 use super::{CoreArgs, MemArgs, PageArgs, out, session};
 use crate::exit::{self, Failure};
 use crate::home::Home;
-use crate::machine::pages::is_missed;
+use crate::machine::pages::{self, is_missed};
 use crate::machine::preview;
 use crate::machine::remember::CoreMemory;
 
@@ -63,28 +63,14 @@ impl Told {
             error => unreadable(error),
         })?;
         let (mut kernel, mut moved) = (Kernel::default(), HashMap::<Pid, Moved>::new());
-        // The one spoken to last.
-        let mut pid = None;
         for event in &events {
-            if let Event::Input { pid: to, .. } = event {
-                pid = Some(*to);
-            }
             for effect in kernel.step(event.clone()) {
-                match effect {
-                    Effect::Ended { pid, report } => moved.entry(pid).or_default().add(&report),
-                    Effect::Spawned { pid: new, .. } => pid = Some(new),
-                    _ => {}
+                if let Effect::Ended { pid, report } = effect {
+                    moved.entry(pid).or_default().add(&report);
                 }
             }
         }
-        let pid = conversation.or(pid).filter(|pid| kernel.processes().contains_key(pid));
-        let Some(pid) = pid else {
-            let known: Vec<String> = kernel.processes().keys().map(ToString::to_string).collect();
-            let known = if known.is_empty() { "none".into() } else { known.join(", ") };
-            let wanted = conversation.map_or_else(String::new, |pid| format!(" {pid}"));
-            let message = format!("session {name} has no conversation{wanted}; it has {known}");
-            return Err(Failure::usage(message));
-        };
+        let pid = pages::conversation(&kernel, &name, conversation).map_err(Failure::usage)?;
         let moved = moved.remove(&pid).unwrap_or_default();
         Ok(Self { journal, name, events, kernel, pid, moved })
     }
@@ -97,14 +83,12 @@ impl Told {
     /// All conversations, for programs.
     fn conversations(&self) -> Vec<Value> {
         let row = |process: &Process| {
-            let table = process.table();
-            let shared = table.iter().filter(|page| self.kernel.sharers(page.id).nth(1).is_some()).count();
             json!({
                 "conversation": process.pid().to_string(),
                 "fork_of": process.fork_of().map(|pid| pid.to_string()),
                 "turns": process.turns(),
-                "pages": table.len(),
-                "shared_pages": shared,
+                "pages": process.table().len(),
+                "shared_pages": self.kernel.shared_pages(process),
             })
         };
         self.kernel.processes().values().map(row).collect()

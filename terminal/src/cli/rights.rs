@@ -2,9 +2,10 @@
 
 use std::io::Read;
 use std::path::Path;
+use std::sync::Arc;
 
 use lucid_tools::rights::{Right, Rights};
-use lucid_tools::{Plugin, ToolError};
+use lucid_tools::{Plugin, ToolError, ToolHost, bundled};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
@@ -13,16 +14,15 @@ use crate::exit::{self, Failure};
 use crate::home::Home;
 use crate::plugins::{GrantFile, Secrets, host};
 
-/// The plugin of this name, bundled or installed, or in this file.
-pub fn find(home: &Home, name: &str) -> Result<Plugin, Failure> {
+/// Loads the plugin of this name, bundled or installed, or in this file.
+pub fn load(host: &ToolHost, home: &Home, name: &str) -> Result<Arc<Plugin>, Failure> {
     let failed = |error: ToolError| Failure::config(error.to_string());
-    let host = host(home);
     let path = Path::new(name);
     if path.extension().is_some_and(|extension| extension == "wasm") && path.is_file() {
-        return host.inspect(path).map_err(failed);
+        return host.load(path).map_err(failed);
     }
-    if let Some(bundled) = lucid_tools::bundled::COMPONENTS.iter().find(|bundled| bundled.name == name) {
-        return host.inspect_bytes(bundled.name, bundled.bytes).map_err(failed);
+    if let Some(bundled) = bundled::find(name) {
+        return host.load_bytes(bundled.name, bundled.bytes).map_err(failed);
     }
     let name = lucid_tools::checked_name(name).map_err(|error| Failure::usage(error.to_string()))?;
     let file = home.plugins_dir().join(format!("{name}.wasm"));
@@ -30,7 +30,7 @@ pub fn find(home: &Home, name: &str) -> Result<Plugin, Failure> {
         let advice = "`lucid plugin list` shows what there is";
         return Err(Failure::usage(format!("there is no plugin {name}; {advice}")));
     }
-    host.inspect(&file).map_err(failed)
+    host.load(&file).map_err(failed)
 }
 
 /// Rights as they are written; `all` stands for all that the plugin asks for. A folder may begin with
@@ -75,7 +75,7 @@ fn absolute(text: &str) -> String {
 /// # Errors
 /// When there is no such plugin, a right cannot be one, or they cannot be kept.
 pub fn grant(home: &Home, name: &str, texts: &[String], yes: bool) -> Result<u8, Failure> {
-    let plugin = find(home, name)?;
+    let plugin = load(&host(home), home, name)?;
     let rights = parse(texts, &plugin)?;
     let whole_home = std::env::home_dir().map(|home| Right::Read(home.display().to_string()));
     if let Some(whole) = whole_home.filter(|whole| !yes && rights.iter().any(|right| right.covers(whole))) {
@@ -126,7 +126,7 @@ pub fn revoke(home: &Home, name: &str, texts: &[String]) -> Result<u8, Failure> 
 /// # Errors
 /// When there is no such plugin.
 pub fn inspect(home: &Home, name: &str, json: bool) -> Result<u8, Failure> {
-    let plugin = find(home, name)?;
+    let plugin = load(&host(home), home, name)?;
     let granted = GrantFile::new(home).of(&plugin.name)?;
     if json {
         out::json(&json!({
@@ -174,10 +174,7 @@ fn sha256(plugin: &Plugin) -> Result<String, Failure> {
     let bytes = match &plugin.path {
         Some(path) => std::fs::read(path)
             .map_err(|error| Failure::config(format!("{} cannot be read: {error}", path.display())))?,
-        None => {
-            let bundled = lucid_tools::bundled::COMPONENTS.iter().find(|it| it.name == plugin.name);
-            bundled.map(|it| it.bytes.to_vec()).unwrap_or_default()
-        }
+        None => bundled::find(&plugin.name).map(|it| it.bytes.to_vec()).unwrap_or_default(),
     };
     Ok(Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect())
 }

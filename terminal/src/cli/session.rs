@@ -141,7 +141,7 @@ pub fn denied(report: &TurnReport) -> Option<String> {
     };
     let faults = report.calls.iter().filter_map(|call| call.result.as_ref().err()).chain(end);
     let denied = faults.filter(|fault| fault.kind == FaultKind::Denied).map(|fault| &fault.message).next()?;
-    let lacks_rights = denied.contains("was not allowed to");
+    let lacks_rights = denied.contains(lucid_kernel::policy::UNGRANTED);
     let advice = if lacks_rights { "; `lucid plugin grant` lets it" } else { "" };
     Some(format!("{denied}{advice}"))
 }

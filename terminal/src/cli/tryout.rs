@@ -8,10 +8,10 @@ use lucid_kernel::abi::Call;
 use lucid_kernel::port::Disk;
 use lucid_tools::kit::cases::Cases;
 use lucid_tools::rights::Rights;
-use lucid_tools::{Level, Scope, ToolHost};
+use lucid_tools::{Level, Scope};
 use serde_json::{Value, json};
 
-use super::rights::{find, parse};
+use super::rights::{load, parse};
 use super::{CallArgs, out, session};
 use crate::exit::{self, Failure};
 use crate::home::Home;
@@ -22,7 +22,8 @@ use crate::plugins::{GrantFile, Serving, host};
 /// # Errors
 /// When there is no such tool, or it fails.
 pub fn call(home: &Home, args: &CallArgs) -> Result<u8, Failure> {
-    let plugin = find(home, &args.plugin)?;
+    let host = host(home);
+    let plugin = load(&host, home, &args.plugin)?;
     // A plugin with one tool needs no second name.
     let (tool, arguments) = match (&args.tool, &args.arguments) {
         (Some(text), None) if text.trim_start().starts_with('{') => (None, Some(text)),
@@ -43,11 +44,9 @@ pub fn call(home: &Home, args: &CallArgs) -> Result<u8, Failure> {
     rights.extend(&parse(&args.grants, &plugin)?);
     let cancel = session::on_ctrl_c();
     let disk: Option<Arc<dyn Disk>> = Some(Arc::new(session::open_disk(home)?));
-    let loaded = host(home);
     let call = Call { tool: tool.name.clone(), arguments };
-    load(&loaded, &plugin)?;
     let began = Instant::now();
-    let output = loaded.call(&call, &scope(home, disk, rights), &cancel);
+    let output = host.call(&call, &scope(home, disk, rights), &cancel);
     let ms = began.elapsed().as_secs_f64() * 1e3;
     match output {
         Ok(output) if args.json => {
@@ -66,17 +65,6 @@ pub fn call(home: &Home, args: &CallArgs) -> Result<u8, Failure> {
             Err(Failure::task(out::clean(&fault.message)))
         }
     }
-}
-
-fn load(host: &ToolHost, plugin: &lucid_tools::Plugin) -> Result<(), Failure> {
-    let loaded = match &plugin.path {
-        Some(path) => host.load(path).map(drop),
-        None => {
-            let bundled = lucid_tools::bundled::COMPONENTS.iter().find(|it| it.name == plugin.name);
-            bundled.map_or(Ok(()), |it| host.load_bytes(it.name, it.bytes).map(drop))
-        }
-    };
-    loaded.map_err(|error| Failure::config(error.to_string()))
 }
 
 fn scope(home: &Home, disk: Option<Arc<dyn Disk>>, rights: Rights) -> Scope {

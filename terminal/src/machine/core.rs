@@ -461,17 +461,10 @@ impl Machine {
     ) -> Result<Begun, Failure> {
         let events = self.setup.journal.load(name).map_err(|error| Failure::config(error.to_string()))?;
         let told = swap::replay(&events);
-        let pid = conversation.unwrap_or(told.pid);
         let Some(config) = told.kernel.config().filter(|_| !told.kernel.processes().is_empty()) else {
             return Err(Failure::config(format!("session {name} has no conversation; start a new one")));
         };
-        if !told.kernel.processes().contains_key(&pid) {
-            let known = told.kernel.processes().keys().map(ToString::to_string).collect::<Vec<_>>();
-            return Err(Failure::usage(format!(
-                "session {name} has no conversation {pid}; it has {}",
-                known.join(", ")
-            )));
-        }
+        let pid = pages::conversation(&told.kernel, name, conversation).map_err(Failure::usage)?;
         let (then, now) = (&config.engine, engine.info());
         if then.model != now.model || then.n_ctx != now.n_ctx {
             return Err(Failure::usage(format!(

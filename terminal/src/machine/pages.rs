@@ -543,6 +543,20 @@ pub fn rows(kernel: &Kernel, pid: Pid, previews: &mut HashMap<PageId, String>) -
     out
 }
 
+/// The conversation of a session that is meant; that spoken to last when none is named.
+///
+/// # Errors
+/// Which there are, when it is none of them.
+pub fn conversation(kernel: &Kernel, session: &str, wanted: Option<Pid>) -> Result<Pid, String> {
+    let found = wanted.or(kernel.spoken_to()).filter(|pid| kernel.processes().contains_key(pid));
+    found.ok_or_else(|| {
+        let known: Vec<String> = kernel.processes().keys().map(ToString::to_string).collect();
+        let known = if known.is_empty() { "none".into() } else { known.join(", ") };
+        let wanted = wanted.map_or_else(String::new, |pid| format!(" {pid}"));
+        format!("session {session} has no conversation{wanted}; it has {known}")
+    })
+}
+
 /// The conversations of a session.
 pub fn conversations(
     kernel: &Kernel,
@@ -552,13 +566,12 @@ pub fn conversations(
     let row = |process: &Process| {
         let pages = process.table();
         let is_asked = |page: &&Page| page.kind == PageKind::Turn && page.provenance == Provenance::User;
-        let shared = pages.iter().filter(|page| kernel.sharers(page.id).nth(1).is_some()).count();
         ConversationRow {
             pid: process.pid(),
             current: process.pid() == current,
             of: process.fork_of(),
             turns: process.turns(),
-            pages: (pages.len(), shared),
+            pages: (pages.len(), kernel.shared_pages(process)),
             asked: pages
                 .iter_back()
                 .find(is_asked)

@@ -219,8 +219,6 @@ fn folder(dir: &Path, session: &str) -> PathBuf {
 pub struct Replayed {
     /// The state after them.
     pub kernel: Kernel,
-    /// The conversation that was spoken to last.
-    pub pid: Pid,
     /// What swap is to keep, each page once, in the order in which it left its first conversation.
     pub swapped: Vec<(Pid, Swapped)>,
     kept: Kept,
@@ -228,19 +226,15 @@ pub struct Replayed {
 
 /// Folds a session's events.
 pub fn replay(events: &[Event]) -> Replayed {
-    let (mut kernel, mut pid) = (Kernel::default(), Pid::default());
+    let mut kernel = Kernel::default();
     let (mut swapped, mut kept) = (Vec::new(), Kept::new());
     let mut seen: HashSet<PageId> = HashSet::new();
     for event in events {
-        if let Event::Input { pid: to, .. } = event {
-            pid = *to;
-        }
         for effect in kernel.step(event.clone()) {
             match effect {
-                Effect::Spawned { pid: new, of } => {
-                    pid = new;
+                Effect::Spawned { pid, of } => {
                     let shared = of.and_then(|of| kept.get(&of)).cloned().unwrap_or_default();
-                    kept.insert(new, shared);
+                    kept.insert(pid, shared);
                 }
                 Effect::Swap { pid, pages } => {
                     let of = kept.entry(pid).or_default();
@@ -252,5 +246,5 @@ pub fn replay(events: &[Event]) -> Replayed {
             }
         }
     }
-    Replayed { kernel, pid, swapped, kept }
+    Replayed { kernel, swapped, kept }
 }
