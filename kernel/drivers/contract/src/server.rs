@@ -10,11 +10,23 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 /// As in `.ci/llama-server`.
-const FOLDER: &str = "llama-server-0.3.36";
+const FOLDER: &str = "llama-server-0.3.36-portable";
 /// The model's name on the servers.
 pub const MODEL: &str = "tested";
 /// How long a server may take to load its model.
 const MAX_START: Duration = Duration::from_secs(120);
+
+/// Starts the server, prints its number, kills it as soon as nobody holds the other end of standard
+/// input, and says how it ended.
+const KEEPER: &str = r#"
+exec 3<&0
+"$@" > /dev/null < /dev/null 3<&- & server=$!
+echo "$server"
+{ read -r _ <&3; kill -9 "$server"; } > /dev/null 2>&1 & reader=$!
+wait "$server"
+echo "it ended with status $?" >&2
+kill "$reader" 2> /dev/null
+"#;
 
 /// Where the server's program is. Without it the tests fail and say how to get it.
 fn program() -> PathBuf {
@@ -54,7 +66,7 @@ impl Server {
         let mut shell = Command::new("sh")
             .args([
                 "-c",
-                r#""$@" > /dev/null < /dev/null & server=$!; echo "$server"; read -r _; kill -9 "$server""#,
+                KEEPER,
             ])
             .arg("sh")
             .arg(program())
@@ -71,10 +83,11 @@ impl Server {
             .unwrap();
         let mut pid = String::new();
         BufReader::new(shell.stdout.take().unwrap()).read_line(&mut pid).unwrap();
-        let server = Self { port, shell, pid: pid.trim().to_owned(), log: log_path };
+        let mut server = Self { port, shell, pid: pid.trim().to_owned(), log: log_path };
         let begun = Instant::now();
         while !server.get("/health", None).is_some_and(|answer| answer.contains("200 OK")) {
-            assert!(begun.elapsed() < MAX_START, "the server does not start: {}", server.log());
+            let ended = server.shell.try_wait().unwrap().is_some();
+            assert!(!ended && begun.elapsed() < MAX_START, "the server does not start: {}", server.log());
             thread::sleep(Duration::from_millis(50));
         }
         server
