@@ -41,7 +41,8 @@ pub fn run(home: &Home, command: &BenchCmd) -> Result<u8, Failure> {
         BenchCmd::Engine { model } => engine::run(home, model)?,
     };
     out::json(&value);
-    Ok(exit::OK)
+    // A long one that was cut off has said what it measured.
+    Ok(if value["cancelled"] == true { exit::CANCELLED } else { exit::OK })
 }
 
 fn percentiles(values: impl Iterator<Item = f64>) -> Value {

@@ -64,10 +64,7 @@ impl Server {
         let (log, log_path) = tempfile::NamedTempFile::new().unwrap().into_parts();
         let errors: File = log.try_clone().unwrap();
         let mut shell = Command::new("sh")
-            .args([
-                "-c",
-                KEEPER,
-            ])
+            .args(["-c", KEEPER])
             .arg("sh")
             .arg(program())
             .arg("--model")

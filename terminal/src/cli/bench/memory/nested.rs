@@ -56,7 +56,8 @@ fn line((key, value): &(String, String)) -> String {
     format!("  \"{key}\": \"{value}\"")
 }
 
-/// Asks for the last value of chains of 0 to 4 nested keys, in so many orderings.
+/// Asks for the last value of chains of 0 to 4 nested keys, in so many orderings. Cancelled, it says
+/// what it has measured until then.
 ///
 /// # Errors
 /// When the model cannot be loaded or a turn fails.
@@ -70,7 +71,7 @@ pub fn run(home: &Home, wanted: &ModelArgs, orderings: usize) -> Result<Value, F
     let uuid = json!({ "type": "string", "pattern": "^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$" });
     let mut levels: Vec<(u32, u32, u32, u32)> = vec![(0, 0, 0, 0); LEVELS];
     let mut tokens = 0;
-    for ordering in 0..orderings {
+    'all: for ordering in 0..orderings {
         let pairs = Ordering::new(ordering as u64);
         tokens = engine.tokenize(&pairs.text, false).map_err(failed)?.len();
         let disk = RamDisk::new(Limits::default());
@@ -78,7 +79,7 @@ pub fn run(home: &Home, wanted: &ModelArgs, orderings: usize) -> Result<Value, F
         let disk: Arc<dyn Disk> = Arc::new(disk);
         for (level, chain) in pairs.chains.iter().enumerate() {
             progress.show(
-                &format!("ordering {} of {orderings}, {level} nested", ordering + 1),
+                &format!("ordering {} of {orderings}, {level} nested; {}", ordering + 1, so_far(&levels)),
                 Some(ordering as f32 / orderings as f32),
             );
             let bench = Bench::start(&engine, Some(Arc::clone(&disk)), None, &cancel)?;
@@ -102,7 +103,10 @@ pub fn run(home: &Home, wanted: &ModelArgs, orderings: usize) -> Result<Value, F
                 max_tokens: Some(ANSWER_TOKENS),
                 ..TurnOptions::default()
             };
-            let report = bench.turn(&question, options, &cancel)?;
+            let report = match bench.turn(&question, options, &cancel) {
+                Err(_) if cancel.is_cancelled() => break 'all,
+                report => report?,
+            };
             let last_prompt = bench.last_prompt()?;
             bench.machine.stop();
             let resident = chain.iter().filter(|pair| last_prompt.contains(line(pair).trim())).count();
@@ -114,7 +118,7 @@ pub fn run(home: &Home, wanted: &ModelArgs, orderings: usize) -> Result<Value, F
             counts.2 += resident as u32;
             counts.3 += chain.len() as u32;
             if cancel.is_cancelled() {
-                return Err(Failure::cancelled());
+                break 'all;
             }
         }
     }
@@ -138,8 +142,14 @@ pub fn run(home: &Home, wanted: &ModelArgs, orderings: usize) -> Result<Value, F
         "pairs": PAIRS,
         "tokens": tokens,
         "orderings": orderings,
+        "cancelled": cancel.is_cancelled(),
         "levels": by_level,
     }))
+}
+
+fn so_far(levels: &[(u32, u32, u32, u32)]) -> String {
+    let right: Vec<String> = levels.iter().map(|(asked, right, ..)| format!("{right}/{asked}")).collect();
+    format!("right {}", right.join(" "))
 }
 
 fn percent(part: u32, all: u32) -> f64 {
