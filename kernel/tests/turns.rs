@@ -8,7 +8,7 @@ use lucid_kernel::Kernel;
 use lucid_kernel::abi::*;
 use lucid_kernel::journal;
 use lucid_kernel::memory::{Page, PageKind, layout};
-use lucid_kernel::policy::{Rule, Verdict};
+use lucid_kernel::policy::{Rule, SHELL, Verdict};
 use lucid_kernel::routing::Choice;
 use serde_json::json;
 
@@ -254,6 +254,52 @@ fn policy_denies_and_asks() {
         matches!(call(&mut rig, &decode, "1+1"), Effect::Encode { .. }),
         "a rule that cannot be read denies"
     );
+}
+
+#[test]
+fn each_command_is_asked_for_whatever_rules_and_answers_there_are() {
+    let shell = || ToolSpec { name: SHELL.into(), ..calc() };
+    let rig_with = |verdicts: &[Verdict]| {
+        let mut config = config(4096);
+        let rule = |verdict: &Verdict| Rule { tool: "sh*".into(), verdict: *verdict };
+        config.policy.rules = verdicts.iter().map(rule).collect();
+        let (kernel, pid, events) = booted(config, vec![shell()]);
+        Rig { kernel, pid, events }
+    };
+    let run = |rig: &mut Rig, decode: &Effect, command: &str| {
+        let call = json!({ "name": SHELL, "arguments": { "expression": command } });
+        one(rig.say(decode, &call.to_string()))
+    };
+    for rules in [&[][..], &[Verdict::Allow], &[Verdict::Ask]] {
+        let mut rig = rig_with(rules);
+        let mut decode = rig.ask_unpaged("use the shell");
+        for (command, extent) in [("ls", Extent::Once), ("pwd", Extent::Session), ("id", Extent::Always)] {
+            let Effect::Ask { id, call, wants, .. } = run(&mut rig, &decode, command) else {
+                panic!("{command} was not asked for with {rules:?}")
+            };
+            assert_eq!(call.arguments["expression"], command);
+            assert_eq!(wants, []);
+            let next = one(rig.step(Event::Answered { id, allow: true, extent }));
+            let Effect::Call { id, granted, .. } = next else { panic!("{next:?}") };
+            assert_eq!(granted, Vec::<String>::new());
+            rig.step(Event::Started { id });
+            decode = one(rig.step(returned(id, "done")));
+        }
+        rig.say(&decode, "Done.");
+        // Nor does it hold for the next turn.
+        let decode = rig.ask_unpaged("use the shell");
+        let Effect::Ask { id, .. } = run(&mut rig, &decode, "ls") else { panic!("the next turn") };
+        // A no is told to the model.
+        let next = one(rig.step(Event::Answered { id, allow: false, extent: Extent::Once }));
+        let Effect::Encode { id, text, .. } = next else { panic!("{next:?}") };
+        assert!(text.contains("shell did not run: the user did not allow it"), "{text}");
+        let next = one(rig.step(Event::Encoded { id, outcome: Outcome::Done(encoded(&text)) }));
+        let denied = report(rig.say(&next, "I may not."));
+        assert_eq!(denied.calls[0].result.as_ref().unwrap_err().kind, FaultKind::Denied);
+    }
+    let mut rig = rig_with(&[Verdict::Allow, Verdict::Deny]);
+    let decode = rig.ask_unpaged("use the shell");
+    assert!(matches!(run(&mut rig, &decode, "ls"), Effect::Encode { .. }), "a rule denies it");
 }
 
 #[test]

@@ -20,6 +20,10 @@ pub enum Verdict {
 /// With these words a call is refused that lacks rights, and those that it lacks follow.
 pub const UNGRANTED: &str = "it was not allowed to";
 
+/// The tool that runs commands of the system. What it does is in its argument alone, so the user is asked
+/// before every call: no rule makes that milder, and no yes holds for the next one. A rule can deny it.
+pub const SHELL: &str = "shell";
+
 /// One rule.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rule {
@@ -48,7 +52,8 @@ impl Default for Policy {
 impl Policy {
     /// What it says of a call.
     pub fn check(&self, call: &Call) -> Verdict {
-        self.check_or(call, self.default)
+        let verdict = self.check_or(call, self.default);
+        if call.tool == SHELL { verdict.max(Verdict::Ask) } else { verdict }
     }
 
     /// What it says of a call for which another default holds.

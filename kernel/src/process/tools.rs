@@ -4,7 +4,7 @@ use super::{NewPage, Phase, Process, Step, Then};
 use crate::abi::{Call, Effect, Extent, Label, Provenance, Role, TokenCount, ToolSpec, Trust, Want};
 use crate::memory::page::Place;
 use crate::memory::{Content, PageKind};
-use crate::policy::Verdict;
+use crate::policy::{SHELL, Verdict};
 use crate::prompt;
 use crate::routing::{self, Choice};
 use crate::syscall;
@@ -70,7 +70,10 @@ impl Process {
             }
             Verdict::Allow => self.call(call, false, step),
             Verdict::Ask => {
-                let reason = format!("a rule asks before {} runs", call.tool);
+                let reason = match call.tool.as_str() {
+                    SHELL => "each command is asked for; yes holds for this one alone".to_owned(),
+                    tool => format!("a rule asks before {tool} runs"),
+                };
                 self.ask(call, reason, step);
             }
         }
