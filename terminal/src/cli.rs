@@ -164,6 +164,16 @@ pub enum Cmd {
     /// Draw the shell's screen of a session as SVG
     #[command(hide = true)]
     Picture(PictureArgs),
+    /// Become a command that is shut off from the user's files and the network
+    #[cfg(target_os = "linux")]
+    #[command(hide = true, name = lucid_tools::shell::CONFINED)]
+    Confined {
+        /// The folder that it may change
+        work: PathBuf,
+        /// The command and its arguments
+        #[arg(required = true, last = true)]
+        command: Vec<std::ffi::OsString>,
+    },
 }
 
 /// `lucid ask`.

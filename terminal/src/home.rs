@@ -45,6 +45,11 @@ impl Home {
         }
     }
 
+    /// All of them.
+    pub fn folders(&self) -> [&Path; 4] {
+        [&self.config, &self.data, &self.state, &self.cache]
+    }
+
     /// The settings.
     pub fn settings_file(&self) -> PathBuf {
         self.config.join("settings.toml")
@@ -116,6 +121,11 @@ impl Home {
     /// Computed beginnings of prompts.
     pub fn snapshots_dir(&self) -> PathBuf {
         self.cache.join("prompts")
+    }
+
+    /// The folders in which the commands of a session work, one for each session under way.
+    pub fn shell_dir(&self) -> PathBuf {
+        self.cache.join("shell")
     }
 
     /// Compiled plugins.

@@ -81,6 +81,8 @@ pub struct Loaded {
     pub tools: Arc<dyn Tools>,
     /// Loads the model that puts what left the window into lines, if one is named for it.
     pub writer: Option<LoadWriter>,
+    /// The tools that are not there though they should be, and why.
+    pub left_out: Vec<String>,
 }
 
 /// Loads a model.

@@ -36,6 +36,10 @@ fn dispatch(cli: Cli) -> Result<u8, Failure> {
         clap_complete::generate(shell, &mut Cli::command(), "lucid", &mut std::io::stdout());
         return Ok(exit::OK);
     }
+    #[cfg(target_os = "linux")]
+    if let Some(Cmd::Confined { work, command }) = &cli.command {
+        return Err(Failure::config(lucid_tools::shell::enter(work, command).to_string()));
+    }
     let home = Home::find().map_err(|error| Failure::config(format!("{error:#}")))?;
     match cli.command {
         None => cli::shell::run(&home, &cli.shell),
@@ -59,5 +63,7 @@ fn dispatch(cli: Cli) -> Result<u8, Failure> {
         Some(Cmd::Bench { command }) => cli::bench::run(&home, &command),
         Some(Cmd::Picture(args)) => cli::shell::picture(&home, &args),
         Some(Cmd::Completions { .. }) => Ok(exit::OK),
+        #[cfg(target_os = "linux")]
+        Some(Cmd::Confined { .. }) => Ok(exit::OK),
     }
 }

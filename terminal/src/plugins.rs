@@ -1,5 +1,6 @@
 //! The tools of a session: bundled and installed plugins, with what each was granted.
 
+mod commands;
 mod files;
 pub mod grants;
 mod secrets;
@@ -8,10 +9,13 @@ mod serving;
 use std::sync::{Arc, OnceLock};
 
 use lucid_kernel::abi::{Call, Fault, FaultKind, ToolSpec, Want};
+use lucid_kernel::policy::SHELL;
 use lucid_kernel::port::{CancelFlag, Disk, Engine};
 use lucid_tools::rights::{Right, Rights};
+use lucid_tools::shell::Shell;
 use lucid_tools::{Limits, Plugin, Scope, ToolHost, attach};
 
+pub use commands::Commands;
 pub use grants::GrantFile;
 pub use secrets::Secrets;
 pub use serving::{OnProgress, Serving};
@@ -26,9 +30,10 @@ pub fn host(home: &Home) -> ToolHost {
     ToolHost::new(Some(&home.wasm_cache_dir()), Limits::default()).with_home(user.as_deref())
 }
 
-/// The bundled and the installed plugins of a session.
+/// The bundled and the installed plugins of a session, and the shell where it is turned on.
 pub struct SessionTools {
     host: ToolHost,
+    commands: Option<Commands>,
     grants: GrantFile,
     home: Home,
     /// Set once it is loaded.
@@ -56,7 +61,25 @@ impl SessionTools {
                 on_progress(format!("{} is left out: {error}", path.display()), None);
             }
         }
-        Ok(Self { host, grants: GrantFile::new(home), home: home.clone(), engine: OnceLock::new(), disk })
+        let (grants, home) = (GrantFile::new(home), home.clone());
+        Ok(Self { host, commands: None, grants, home, engine: OnceLock::new(), disk })
+    }
+
+    /// Offers the shell too, or says why it is left out.
+    pub fn with_shell(self, on_progress: &mut dyn FnMut(String, Option<f32>)) -> Self {
+        let commands = match self.host.plugin_of(SHELL) {
+            Some(plugin) => Err(format!("the plugin {plugin} has a tool of that name")),
+            None => Commands::open(&self.home).map_err(|failure| failure.message),
+        };
+        let commands = commands.inspect_err(|why| {
+            on_progress(format!("the tool {SHELL} is left out: {why}"), None);
+        });
+        Self { commands: commands.ok(), ..self }
+    }
+
+    /// What runs a call's command, if it is one.
+    fn commands(&self, call: &Call) -> Option<&Commands> {
+        self.commands.as_ref().filter(|_| call.tool == SHELL)
     }
 
     /// The model that plugins may ask, from now on.
@@ -97,7 +120,7 @@ impl Tools for SessionTools {
                 ToolSpec { wants, ..spec.clone() }
             })
         });
-        specs.collect()
+        specs.chain(self.commands.is_some().then(Shell::spec)).collect()
     }
 
     fn call(
@@ -107,6 +130,9 @@ impl Tools for SessionTools {
         on_progress: OnProgress,
         cancel: &CancelFlag,
     ) -> Result<ToolOutput, Fault> {
+        if let Some(commands) = self.commands(call) {
+            return commands.call(call, cancel);
+        }
         let scope = self.scope(call, granted, on_progress)?;
         let mut output = self.host.call(call, &scope, cancel)?;
         if !output.attachments.is_empty() {
@@ -118,6 +144,9 @@ impl Tools for SessionTools {
     }
 
     fn preview(&self, call: &Call, wants: &[Want], cancel: &CancelFlag) -> Option<String> {
+        if let Some(commands) = self.commands(call) {
+            return Some(commands.preview(call));
+        }
         // What it would read is shown to the user, who is asked for that right, and to nobody else.
         let wants: Vec<String> = wants.iter().map(|want| want.right.clone()).collect();
         let scope = self.scope(call, &wants, Arc::new(|_, _| {})).ok()?;

@@ -50,12 +50,30 @@ pub struct Settings {
     /// Folders that the user does not want to be asked about.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub declined_mounts: Vec<String>,
+    /// Tools that are off unless they are named here.
+    #[serde(skip_serializing_if = "ToolSettings::is_default")]
+    pub tools: ToolSettings,
     /// Which tools may run: `[[rules]] tool = "calc"`, `verdict = "ask"`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub rules: Vec<Rule>,
     /// Engines by names of the user's own: `[engines.big]`, `url = "https://…"`.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub engines: BTreeMap<String, NamedEngine>,
+}
+
+/// The table `[tools]`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ToolSettings {
+    /// Whether the model may run commands: each is asked for, and runs without network and outside the
+    /// home folder.
+    pub shell: bool,
+}
+
+impl ToolSettings {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 impl Default for Settings {
@@ -72,6 +90,7 @@ impl Default for Settings {
             loaded_max_mib: None,
             unload_minutes: None,
             declined_mounts: Vec::new(),
+            tools: ToolSettings::default(),
             rules: Vec::new(),
             engines: BTreeMap::new(),
         }
@@ -211,15 +230,19 @@ mod tests {
             ("digests = \"big\"\n".to_owned() + big, 1, "is on a server"),
             ("\n[engines.auto]\nmodel = \"m\"\n".to_owned(), 2, "cannot be named"),
             (big.replace("model = \"m\"", "modell = 3"), 3, "modell"),
+            ("[tools]\nshel = true\n".to_owned(), 2, "shel"),
+            ("[tools]\nshell = \"yes\"\n".to_owned(), 2, "boolean"),
         ] {
             std::fs::write(home.settings_file(), &text).unwrap();
             let message = Settings::load(&home).unwrap_err().message;
             assert!(message.contains(&format!("line {line}")), "{text}\n{message}");
             assert!(message.to_lowercase().contains(word), "{text}\n{message}");
         }
-        std::fs::write(home.settings_file(), "engine = \"big\"\n".to_owned() + big).unwrap();
+        assert!(!Settings::default().tools.shell, "commands are off until they are turned on");
+        let text = "engine = \"big\"\n".to_owned() + big + "[tools]\nshell = true\n";
+        std::fs::write(home.settings_file(), text).unwrap();
         let settings = Settings::load(&home).unwrap();
-        assert!(settings.find_engine("big").unwrap().is_remote());
+        assert!(settings.find_engine("big").unwrap().is_remote() && settings.tools.shell);
         assert_eq!(Settings::place(&home, "engines.big", "model").unwrap().rsplit(' ').next(), Some("4"));
         // What is written is what is read.
         settings.save(&home).unwrap();

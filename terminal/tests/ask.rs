@@ -173,6 +173,21 @@ const SCRIPT: &str = "---\nname: digest\nparams:\n  topic: rent\nmounts: [notes]
 3. List two words for a score of {{rating.score}}. -> words\n   as: {type: array, items: {type: string, maxLength: 20}, minItems: 2, maxItems: 2}\n";
 
 #[test]
+fn no_command_is_run_where_nobody_can_be_asked() {
+    let _alone = alone();
+    let home = Home::new();
+    std::fs::create_dir_all(home.home("config")).unwrap();
+    let settings = "[tools]\nshell = true\n\n[[rules]]\ntool = \"shell\"\nverdict = \"allow\"\n";
+    std::fs::write(home.home("config/settings.toml"), settings).unwrap();
+    let ran = home.run(&["ask", "--json", "--model", &model(SMALL), "Use the shell: touch made"]);
+    assert_eq!(ran.code, Some(4), "{ran:#?}");
+    assert!(ran.stderr.contains("shell did not run: the user did not allow it"), "{ran:#?}");
+    let answer: Value = serde_json::from_str(&ran.stdout).unwrap();
+    assert_eq!(answer["tool_calls"][0]["tool"], json!("shell"), "{answer:#}");
+    assert!(!home.work("made").exists());
+}
+
+#[test]
 fn a_script_s_typed_results_fit_their_schemas_with_the_smallest_model() {
     let _alone = alone();
     let home = Home::new();

@@ -1,6 +1,7 @@
 //! Tools for the model: WebAssembly components, run in a sandbox, described by their own types.
 //!
-//! [`ToolHost`] loads components and calls them; [`kit`] is what `lucid plugin` does with them.
+//! [`ToolHost`] loads components and calls them; [`kit`] is what `lucid plugin` does with them. One tool is
+//! no component: [`shell`].
 
 pub mod attach;
 pub mod bench;
@@ -20,6 +21,7 @@ pub mod rights;
 mod runtime;
 mod sandbox;
 mod services;
+pub mod shell;
 mod text;
 mod ticker;
 mod value;

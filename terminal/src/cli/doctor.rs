@@ -13,7 +13,7 @@ use crate::exit::{self, Failure};
 use crate::home::Home;
 use crate::machine::Tools as _;
 use crate::models::{self, ModelRef};
-use crate::plugins::SessionTools;
+use crate::plugins::{Commands, SessionTools};
 use crate::settings::Settings;
 
 /// What one check found.
@@ -52,6 +52,7 @@ pub fn run(home: &Home, json: bool) -> Result<u8, Failure> {
         journal(home),
         tools(home),
     ];
+    findings.extend(shell(home));
     findings.extend(engines(home));
     let all_well = findings.iter().all(|finding| finding.ok);
     if json {
@@ -253,4 +254,19 @@ fn tools(home: &Home) -> Finding {
             Finding::bad("tools", failure.message, format!("remove {}", home.wasm_cache_dir().display()))
         }
     }
+}
+
+/// Whether commands can be shut off here, where the settings turn them on.
+fn shell(home: &Home) -> Option<Finding> {
+    let is_on = Settings::load(home).is_ok_and(|settings| settings.tools.shell);
+    is_on.then(|| match Commands::open(home) {
+        Ok(commands) => {
+            Finding::good("shell", format!("commands are shut off by {}", commands.sandbox()))
+        }
+        Err(failure) => Finding::bad(
+            "shell",
+            failure.message,
+            "until then the model is offered no shell; `shell = false` in the settings is quiet about it",
+        ),
+    })
 }

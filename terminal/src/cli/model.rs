@@ -150,17 +150,21 @@ pub fn loader(
         // Where tools were never compiled on this machine, that takes as long as loading the model.
         let mut said = Vec::new();
         let (tools, engine) = std::thread::scope(|threads| {
-            let tools =
-                threads.spawn(|| SessionTools::open(&home, disk, &mut |what, part| said.push((what, part))));
+            let tools = threads.spawn(|| {
+                let mut say = |what: String, part: Option<f32>| said.push((what, part));
+                let tools = SessionTools::open(&home, disk, &mut say)?;
+                Ok::<_, Failure>(if settings.tools.shell { tools.with_shell(&mut say) } else { tools })
+            });
             let engine = load_engine(&home, &settings, &model, &pool, on_progress, cancel);
             (tools.join(), engine)
         });
-        said.into_iter().for_each(|(what, part)| on_progress(what, part));
+        said.iter().for_each(|(what, part)| on_progress(what.clone(), *part));
+        let left_out = said.into_iter().map(|(what, _)| what).collect();
         let tools = tools.map_err(|_| Failure::task("the tools could not be loaded"))??;
         let (tools, engine) = (Arc::new(tools), engine?);
         tools.set_engine(&engine);
         let writer = settings.digests.is_some().then(|| writer(&home, &settings, &pool));
-        Ok(Loaded { engine, tools, writer })
+        Ok(Loaded { engine, tools, writer, left_out })
     })
 }
 

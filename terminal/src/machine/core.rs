@@ -336,7 +336,7 @@ impl Machine {
     }
 
     fn boot(&mut self, loaded: Loaded) -> Result<(), Failure> {
-        let Loaded { engine, tools, writer } = loaded;
+        let Loaded { engine, tools, writer, left_out } = loaded;
         let begun = match self.setup.session.clone() {
             Session::New(name) => self.begin(&name, &engine, &tools)?,
             Session::Continue { name, conversation, .. } => self.resume(&name, conversation, &engine)?,
@@ -378,6 +378,10 @@ impl Machine {
         let load_ms = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
         let pid = self.live.as_ref().map_or(pid, |live| live.pid);
         self.tell(Notice::Ready { engine: info, session, pid, load_ms });
+        // What was said while loading is gone from a screen by now.
+        for what in left_out.iter().filter(|_| self.setup.interactive) {
+            self.tell_failed(what);
+        }
         self.wake_background();
         self.tell_memory();
         Ok(())

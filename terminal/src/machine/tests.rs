@@ -93,7 +93,7 @@ impl Rig {
             eviction: None,
             interactive: true,
             now_ms: 0,
-            loader: Box::new(move |_, _| Ok(Loaded { engine, tools, writer: None })),
+            loader: Box::new(move |_, _| Ok(Loaded { engine, tools, writer: None, left_out: Vec::new() })),
         };
         change(&mut setup);
         Self { machine: Machine::start(setup), journal, heard: Vec::new() }

@@ -66,7 +66,12 @@ impl Bench {
         cancel: &CancelFlag,
     ) -> Result<Self, Failure> {
         let journal = Arc::new(RamJournal::new());
-        let loaded = Loaded { engine: Arc::clone(engine), tools: Arc::new(NoTools), writer: None };
+        let loaded = Loaded {
+            engine: Arc::clone(engine),
+            tools: Arc::new(NoTools),
+            writer: None,
+            left_out: Vec::new(),
+        };
         let machine = Machine::start(Setup {
             session: Session::New(SESSION.into()),
             folder: String::new(),

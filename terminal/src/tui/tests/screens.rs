@@ -182,6 +182,27 @@ fn question() {
 }
 
 #[test]
+fn a_command_is_shown_whole_and_yes_holds_once() {
+    let mut stage = Stage::ready().size(80, 22);
+    stage.say("how many lines do the logs have?").hear(taken());
+    let command =
+        "for log in *.log; do\n    wc -l \"$log\"\ndone | awk '{ lines += $1 } END { print lines }'";
+    let call = Call { tool: "shell".into(), arguments: serde_json::json!({ "command": command }) };
+    let reason = "each command is asked for; yes holds for this one alone".into();
+    let shown = command.replace('\n', "\n> ");
+    let preview =
+        format!("$ {shown}\n\nIt has no network, sees none of your files, and ends after 60 seconds.");
+    stage.hear(Notice::Ask { id: EffectId(9), call, reason, wants: Vec::new(), preview: Some(preview) });
+    stage.at(5_000);
+    screen!("question_command", stage);
+    // These keys answer where a yes can hold for longer.
+    stage.keys("s a").at(10_000);
+    assert_eq!((stage.sent().len(), stage.state.questions.len()), (1, 1));
+    stage.keys("y");
+    assert_eq!(stage.sent().last().unwrap(), "answer e9 true");
+}
+
+#[test]
 fn waiting_inputs_and_a_long_line() {
     let mut stage = Stage::ready().size(60, 20);
     stage.say("first").hear(taken());
