@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Instant;
 
@@ -124,7 +125,8 @@ impl ToolHost {
     /// # Errors
     /// As [`ToolHost::load`].
     pub fn load_bundled(&self) -> Result<Vec<Arc<Plugin>>, ToolError> {
-        bundled::COMPONENTS.iter().map(|it| self.load_bundled_one(it)).collect()
+        let found = side_by_side(bundled::COMPONENTS, |it| self.inspect_bundled(it));
+        found.into_iter().map(|plugin| self.offer(plugin?)).collect()
     }
 
     /// Loads one of them.
@@ -198,21 +200,10 @@ impl ToolHost {
         paths: Vec<PathBuf>,
         inspect: &(dyn Fn(&Path) -> Result<Plugin, ToolError> + Sync),
     ) -> Result<FolderReport, ToolError> {
-        let mut found: Vec<Option<Result<Plugin, ToolError>>> = paths.iter().map(|_| None).collect();
-        let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        let share = paths.len().div_ceil(threads).max(1);
-        std::thread::scope(|scope| {
-            for (paths, found) in paths.chunks(share).zip(found.chunks_mut(share)) {
-                scope.spawn(|| {
-                    for (path, found) in paths.iter().zip(found) {
-                        *found = Some(inspect(path));
-                    }
-                });
-            }
-        });
+        let found = side_by_side(&paths, |path| inspect(path));
         let mut report = FolderReport::default();
         // Offered in the order of their names, so that the first of two tools of one name has it.
-        for (path, found) in paths.into_iter().zip(found.into_iter().flatten()) {
+        for (path, found) in paths.into_iter().zip(found) {
             match found.and_then(|plugin| self.offer(plugin)) {
                 Ok(plugin) => report.plugins.push(plugin),
                 Err(error) => report.failed.push((path, error)),
@@ -440,4 +431,30 @@ impl ToolHost {
         }
         Ok(plugin)
     }
+}
+
+/// Does the same with all of them, on as many threads as there are processors. Each thread takes the next
+/// one that is left: some take far longer than others.
+fn side_by_side<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let next = AtomicUsize::new(0);
+    let take = || {
+        let mut done = Vec::new();
+        loop {
+            let at = next.fetch_add(1, Ordering::Relaxed);
+            let Some(item) = items.get(at) else { return done };
+            done.push((at, work(item)));
+        }
+    };
+    let mut done: Vec<(usize, R)> = std::thread::scope(|scope| {
+        let others: Vec<_> = (1..threads.min(items.len())).map(|_| scope.spawn(take)).collect();
+        let mine = take();
+        let theirs = others.into_iter().flat_map(|thread| match thread.join() {
+            Ok(done) => done,
+            Err(panic) => std::panic::resume_unwind(panic),
+        });
+        theirs.chain(mine).collect()
+    });
+    done.sort_unstable_by_key(|(at, _)| *at);
+    done.into_iter().map(|(_, done)| done).collect()
 }
