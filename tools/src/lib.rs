@@ -6,6 +6,8 @@
 pub mod attach;
 pub mod bench;
 pub mod bundled;
+mod code;
+mod described;
 pub mod docs;
 mod error;
 mod fault;
@@ -16,6 +18,7 @@ mod kept;
 pub mod kit;
 mod limits;
 mod net;
+pub mod package;
 mod plugin;
 pub mod rights;
 mod runtime;
@@ -27,7 +30,7 @@ mod ticker;
 mod value;
 
 pub use error::ToolError;
-pub use host::{CallOutput, FolderReport, ToolHost};
+pub use host::{CallOutput, FolderReport, InstalledChange, ToolHost};
 pub use limits::Limits;
 pub use plugin::{Plugin, checked_name};
 pub use services::{Level, NoServices, Scope, Services};

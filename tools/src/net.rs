@@ -319,6 +319,18 @@ async fn read(mut answer: reqwest::Response, at_most: u64) -> Result<Response, F
 
 /// Why a request failed, in one line and without what stands behind the host in its URL.
 fn failed(url: &Url, error: &reqwest::Error) -> Failure {
+    let (reason, is_tls) = told(error);
+    let message = format!("{}: {reason}", origin(url));
+    if is_tls { Failure::Insecure(message) } else { Failure::Unreachable(message) }
+}
+
+/// Why a request failed, in one line.
+pub(crate) fn reason(error: &reqwest::Error) -> String {
+    told(error).0
+}
+
+/// The innermost reason, and whether it is one of TLS.
+fn told(error: &reqwest::Error) -> (String, bool) {
     let mut reasons = Vec::new();
     let mut source: Option<&dyn std::error::Error> = std::error::Error::source(error);
     while let Some(error) = source {
@@ -326,12 +338,11 @@ fn failed(url: &Url, error: &reqwest::Error) -> Failure {
         source = error.source();
     }
     let last = reasons.last().map_or_else(|| "the connection broke".to_owned(), Clone::clone);
-    let message = format!("{}: {}", origin(url), crate::text::one_line(&last, 300));
     let is_tls = reasons.iter().any(|reason| {
         let reason = reason.to_ascii_lowercase();
         reason.contains("certificate") || reason.contains("tls") || reason.contains("handshake")
     });
-    if is_tls { Failure::Insecure(message) } else { Failure::Unreachable(message) }
+    (crate::text::one_line(&last, 300), is_tls)
 }
 
 /// Whether an address belongs to the public internet. Sources: the special-purpose address registries
