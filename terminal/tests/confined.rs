@@ -201,7 +201,7 @@ fn a_command_is_kept_from_files_and_the_network() {
     rig.fails(&format!("kill {pid}"), "ermitted");
     rig.fails(&format!("prlimit --pid {pid} --cpu=1"), "ermitted");
     rig.fails(&format!("renice 19 {pid}"), "ermitted");
-    for out in ["setsid true", "unshare --user true", "chmod 700 .", "kill -9 1"] {
+    for out in ["setsid --wait true", "unshare --user true", "chmod 700 .", "kill -9 1"] {
         assert!(rig.try_run(out).is_err(), "{out}");
     }
 }

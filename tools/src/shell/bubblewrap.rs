@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::system::{self, covered, seen};
+use super::system::{self, NICE, covered, seen};
 use super::{CommandLimits, Unconfined};
 
 /// The program.
@@ -65,7 +65,9 @@ impl Sandbox {
         command.args(["--dev", "/dev", "--size", &shared, "--tmpfs", "/dev/shm", "--remount-ro", "/dev"]);
         command.args(["--size", &file, "--tmpfs", "/tmp"]);
         command.arg("--bind").arg(work).args([WORK, "--chdir", WORK, "--remount-ro", "/", "--"]);
-        command.args(system::limited(text, limits, Some(limits.processes), None));
+        // Not the sandbox itself, which has to see to their end.
+        let modestly = ["nice", "-n", &NICE.to_string()];
+        command.args(system::limited(text, limits, Some(limits.processes), None, &modestly));
         command
     }
 }

@@ -11,13 +11,16 @@ use lucid_kernel::port::CancelFlag;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, kill_process_group, waitid};
 
 use super::CommandLimits;
-use super::members::members;
+use super::members::{members, system_threads};
 use super::output::Output;
 
 /// How often it is asked whether the command has ended.
 const TICK: Duration = Duration::from_millis(10);
-/// Its processes are counted each time so many ticks have passed: that reads all of `/proc`.
+/// Its processes are counted each time so many ticks have passed, and when the whole system has many more
+/// than before: that reads all of `/proc`.
 const TICKS_PER_COUNT: u32 = 10;
+/// How long a sandbox may take until its own end is that of all in it.
+const SET_UP: Duration = Duration::from_secs(1);
 /// How long its last words may take to arrive once it has ended.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 /// How much is read of its output at once, in bytes.
@@ -71,8 +74,11 @@ pub(super) fn run(
     let mut child = command.spawn()?;
     // This holds the writing end of the pipe.
     drop(command);
+    let started = Instant::now();
     let end = watch(&child, limits, cancel, &output);
-    kill(&mut child);
+    // Of many processes, no list is made: there would only be more of them.
+    let is_crowd = matches!(end, Ok(Some(End::Processes)));
+    kill(&mut child, !is_crowd && started.elapsed() < SET_UP);
     let status = child.wait();
     let _ = is_read.recv_timeout(LAST_WORDS);
     let output = std::mem::take(&mut *output.lock().unwrap_or_else(PoisonError::into_inner));
@@ -94,6 +100,7 @@ fn watch(
     output: &Mutex<Output>,
 ) -> std::io::Result<Option<End>> {
     let (until, mut tick) = (Instant::now() + limits.timeout, 0_u32);
+    let crowd = system_threads().saturating_add(limits.processes);
     let page_bytes = rustix::param::page_size() as u64;
     loop {
         let look = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
@@ -110,7 +117,7 @@ fn watch(
             return Ok(Some(End::Output));
         }
         tick = tick.wrapping_add(1);
-        if tick.is_multiple_of(TICKS_PER_COUNT) {
+        if tick.is_multiple_of(TICKS_PER_COUNT) || system_threads() > crowd {
             let members = members(child.id());
             if members.iter().map(|member| member.threads).sum::<usize>() > limits.processes {
                 return Ok(Some(End::Processes));
@@ -125,10 +132,10 @@ fn watch(
 }
 
 /// Ends the sandbox with all that runs in it.
-fn kill(child: &mut Child) {
+fn kill(child: &mut Child, is_new: bool) {
     // A namespace of process ids ends with its first process, and that with the sandbox, but for a moment
-    // at its beginning: so each process is told. Elsewhere all are in one group.
-    let members = members(child.id());
+    // at its beginning: then each process is told. Elsewhere all are in one group.
+    let members = if is_new { members(child.id()) } else { Vec::new() };
     // What has ended meanwhile needs no killing.
     let _ = kill_process_group(Pid::from_child(child), Signal::KILL);
     let _ = child.kill();

@@ -14,12 +14,12 @@ use landlock::{
     ABI, Access, AccessFs, AccessNet, CompatLevel, Compatible as _, Ruleset, RulesetAttr as _,
     RulesetCreatedAttr as _, RulesetStatus, Scope, path_beneath_rules,
 };
-use rustix::process::{Signal, set_parent_process_death_signal};
+use rustix::process::{Signal, set_parent_process_death_signal, setpriority_process};
 use seccompiler::{
     BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
 };
 
-use super::system::{self, covered, seen};
+use super::system::{self, NICE, covered, seen};
 use super::{CommandLimits, Unconfined};
 
 /// The program's own command that becomes a command in the sandbox.
@@ -55,7 +55,7 @@ impl Sandbox {
         command.arg(ARGUMENT).arg(work).arg("--");
         // The system counts all of the user's processes, so that their number is watched alone. What is
         // left of a command when the program is killed does not compute for ever.
-        command.args(system::limited(text, limits, None, Some(limits.timeout.as_secs().max(1))));
+        command.args(system::limited(text, limits, None, Some(limits.timeout.as_secs().max(1)), &[]));
         command
     }
 }
@@ -79,6 +79,7 @@ fn shut_off(work: &Path) -> Result<(), String> {
     if rights.map(str::trim).any(|rights| rights.chars().any(|digit| digit != '0')) {
         return Err("it does not hold for who has the rights of the system's administrator".into());
     }
+    setpriority_process(None, NICE).map_err(|error| error.to_string())?;
     set_parent_process_death_signal(Some(Signal::KILL)).map_err(|error| error.to_string())?;
     keep_from_files(work).map_err(|error| error.to_string())?;
     let filter = filter().map_err(|error| error.to_string())?;

@@ -33,6 +33,14 @@ pub(super) fn members(root: u32) -> Vec<Member> {
     }
 }
 
+/// How many threads the whole system has; none where that cannot be read.
+pub(super) fn system_threads() -> usize {
+    let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let threads =
+        load.split_ascii_whitespace().nth(3).and_then(|field| field.split_once('/')?.1.parse().ok());
+    threads.unwrap_or(0)
+}
+
 fn member(pid: u32) -> Option<Member> {
     read(pid, &std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
 }
@@ -61,6 +69,7 @@ mod tests {
         let pids: Vec<u32> = found.iter().map(|member| member.pid).collect();
         assert!(pids.contains(&std::process::id()) && pids.contains(&child.id()), "{found:?}");
         assert!(found.iter().all(|member| member.threads > 0));
+        assert!(system_threads() > 1);
         let stat = "7 (a) 1 2) S 3 4 5 0 -1 64 1 2 3 4 5 6 7 8 20 0 9 0 11 12345 678 0";
         assert_eq!(read(7, stat), Some(Member { pid: 7, parent: 3, group: 4, threads: 9, pages: 678 }));
         assert_eq!(read(7, "7 (a) S"), None);

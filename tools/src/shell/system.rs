@@ -20,11 +20,11 @@ const SYSTEM: [&str; 11] = [
     "/etc/ld.so.conf.d",
 ];
 
-/// Sets the limits of processes and runs the command: `sh -c LIMIT SHELL COMMAND FILE_BLOCKS MEMORY_KIB
-/// PROCESSES SECONDS`. What cannot be set was set stricter before. The number of processes has another
-/// letter in each shell.
-const LIMIT: &str = "{ ulimit -c 0; ulimit -f \"$2\"; ulimit -v \"$3\"; ulimit -t \"$5\"; \
-                     ulimit -u \"$4\" || ulimit -p \"$4\"; } 2> /dev/null; exec \"$0\" -c -- \"$1\"";
+/// Sets the limits of processes and becomes what follows: `sh -c LIMIT sh FILE_BLOCKS MEMORY_KIB PROCESSES
+/// SECONDS …`. What cannot be set was set stricter before. The number of processes has another letter in
+/// each shell.
+const LIMIT: &str = "{ ulimit -c 0; ulimit -f \"$1\"; ulimit -v \"$2\"; ulimit -t \"$4\"; \
+                     ulimit -u \"$3\" || ulimit -p \"$3\"; } 2> /dev/null; shift 4; exec \"$@\"";
 /// POSIX counts files in blocks of so many bytes.
 const BLOCK_BYTES: u64 = 512;
 const UNLIMITED: &str = "unlimited";
@@ -54,6 +54,9 @@ fn shell() -> &'static str {
     if Path::new("/bin/bash").exists() { "/bin/bash" } else { "/bin/sh" }
 }
 
+/// The nice value of a command: however many processes it starts, they are seen to in time.
+pub(super) const NICE: i32 = 19;
+
 /// The whole environment of a command that works in this folder.
 pub(super) fn environment(work: &Path) -> [(&'static str, OsString); 6] {
     [
@@ -67,27 +70,27 @@ pub(super) fn environment(work: &Path) -> [(&'static str, OsString); 6] {
 }
 
 /// A command under limits, as a program and its arguments. The numbers of its processes and of the seconds
-/// that one of them computes are limited where they are given.
+/// that one of them computes are limited where they are given. The program `through` starts it.
 pub(super) fn limited(
     text: &str,
     limits: &CommandLimits,
     processes: Option<usize>,
     seconds: Option<u64>,
-) -> [String; 9] {
+    through: &[&str],
+) -> Vec<String> {
     let number =
         |number: Option<u64>| number.map_or_else(|| UNLIMITED.to_owned(), |number| number.to_string());
-    [
-        "/bin/sh".into(),
-        "-c".into(),
-        LIMIT.into(),
-        shell().into(),
-        text.into(),
+    let numbers = [
         (limits.file_bytes / BLOCK_BYTES).to_string(),
         // In KiB, and twice as much as all together may have.
         (limits.memory_bytes / 512).to_string(),
         number(processes.map(|processes| processes as u64)),
         number(seconds),
-    ]
+    ];
+    let before = ["/bin/sh", "-c", LIMIT, "sh"].into_iter().map(str::to_owned);
+    // A command is no option, whatever it begins with.
+    let command = [through, &[shell(), "-c", "--", text]].concat().into_iter().map(str::to_owned);
+    before.chain(numbers).chain(command).collect()
 }
 
 #[cfg(test)]
