@@ -565,6 +565,9 @@ pub enum BenchCmd {
         /// How many orderings of the pairs
         #[arg(long, default_value_t = 30)]
         orderings: usize,
+        /// Begin with this one, counted from 0: a long run in parts
+        #[arg(long, default_value_t = 0)]
+        first: usize,
     },
     /// Facts told in 200 turns and asked for at the end, in a window of 2,048 tokens
     Dialogue {

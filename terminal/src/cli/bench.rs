@@ -34,7 +34,9 @@ pub fn run(home: &Home, command: &BenchCmd) -> Result<u8, Failure> {
         BenchCmd::Kernel { pages, window } => kernel::run(*pages, *window),
         BenchCmd::Tools => lucid_tools::bench::run().map_err(|error| Failure::task(error.to_string()))?,
         BenchCmd::Session { model, questions } => engine::turns(home, model, questions)?,
-        BenchCmd::NestedKv { model, orderings } => memory::nested(home, model, *orderings)?,
+        BenchCmd::NestedKv { model, orderings, first } => {
+            memory::nested(home, model, *first..*first + *orderings)?
+        }
         BenchCmd::Dialogue { model } => memory::dialogue(home, model)?,
         BenchCmd::Cost { model, corpus } => memory::cost(home, model, corpus)?,
         BenchCmd::PageIn { model, corpus, files } => page_in::run(home, model, corpus, *files)?,

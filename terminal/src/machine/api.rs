@@ -2,7 +2,7 @@
 
 use lucid_kernel::abi::{
     Call, EffectId, EngineInfo, Extent, Fault, PageId, Pid, Provenance, Returned, SourcePage, TokenCount,
-    TurnOptions, TurnReport, Want,
+    ToolSpec, TurnOptions, TurnReport, Want,
 };
 use lucid_kernel::port::{Delta, Mount, MountProgress, MountReport};
 
@@ -76,6 +76,8 @@ pub enum Command {
     },
     /// List the conversations. Answered by [`Notice::Conversations`].
     Conversations,
+    /// List the tools. Answered by [`Notice::ToolList`].
+    Tools,
     /// End the machine after what is under way was cancelled.
     Quit,
 }
@@ -181,6 +183,8 @@ pub enum Notice {
     },
     /// Answers [`Command::Conversations`].
     Conversations(Vec<ConversationRow>),
+    /// Answers [`Command::Tools`].
+    ToolList(Vec<ToolSpec>),
     /// A tool came, changed or went.
     Tools {
         /// Which, for a person.

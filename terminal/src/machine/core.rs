@@ -223,6 +223,11 @@ impl Machine {
             }),
             Command::Fork => self.meddle(|pid, _| Ok(Event::Fork { pid })),
             Command::Foreground { pid } => self.foreground(pid),
+            Command::Tools => {
+                let specs = self.live.as_ref().map(|live| live.tools.specs());
+                let specs = specs.filter(|_| self.setup.tools).unwrap_or_default();
+                self.tell(Notice::ToolList(specs));
+            }
             Command::Conversations => {
                 if let Some(live) = &self.live {
                     let rows = pages::conversations(&live.kernel, live.pid, &live.previews);

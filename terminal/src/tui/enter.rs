@@ -57,6 +57,7 @@ impl State {
             Slash::Pin(_) | Slash::Unpin(_) | Slash::Evict(_) | Slash::Forget(_) => {}
             Slash::Remember(text) => actions.push(send(Command::Remember { text })),
             Slash::Fork => actions.push(send(Command::Fork)),
+            Slash::Tools => actions.push(send(Command::Tools)),
             Slash::Conversations => actions.push(send(Command::Conversations)),
             Slash::Foreground(pid) => actions.push(send(Command::Foreground { pid })),
             Slash::Mount(path) => {

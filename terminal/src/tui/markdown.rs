@@ -1,9 +1,10 @@
-//! The little Markdown that models write, as styled lines: headings, lists, quotes, fenced
+//! The little Markdown that models write, as styled lines: headings, lists, quotes, tables, fenced
 //! code, `**bold**` and code in backticks. Anything else is shown as it is.
 
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
+use super::table;
 use super::text::{clean, columns, wrap};
 use super::theme::Theme;
 
@@ -13,12 +14,21 @@ pub fn render(text: &str, width: usize, theme: Theme) -> Vec<Line<'static>> {
     let text = clean(text);
     let mut lines = Vec::new();
     let mut fenced = false;
-    for line in text.trim_end().split('\n') {
+    let source: Vec<&str> = text.trim_end().split('\n').collect();
+    let mut at = 0;
+    while let Some(line) = source.get(at) {
+        let table = if fenced { None } else { table::render(&source[at..], width, theme) };
+        if let Some((drawn, taken)) = table {
+            lines.extend(drawn);
+            at += taken;
+            continue;
+        }
+        at += 1;
         if line.trim_start().starts_with("```") {
             fenced = !fenced;
         } else if fenced {
             let indent = Span::raw("  ");
-            lines.extend(wrap(&[Span::styled(line, theme.code())], width, &indent, &indent));
+            lines.extend(wrap(&[Span::styled(*line, theme.code())], width, &indent, &indent));
         } else {
             lines.extend(block(line, width, theme));
         }
@@ -65,7 +75,7 @@ fn list_item(line: &str) -> Option<(&str, &str)> {
 }
 
 /// Splits a line at `**bold**` and code in backticks; a sign without its partner stays text.
-fn inline<'a>(line: &'a str, base: Style, theme: Theme) -> Vec<Span<'a>> {
+pub(super) fn inline<'a>(line: &'a str, base: Style, theme: Theme) -> Vec<Span<'a>> {
     let mut spans = Vec::new();
     let mut plain_from = 0;
     let mut at = 0;

@@ -18,6 +18,7 @@ mod slash;
 mod state;
 mod status;
 mod svg;
+mod table;
 #[cfg(test)]
 mod tests;
 mod text;

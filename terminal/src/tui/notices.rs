@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use lucid_kernel::abi::{Call, EffectId, PageId, Pid, SourcePage, TurnEnd, TurnReport};
+use lucid_kernel::abi::{Call, EffectId, PageId, Pid, SourcePage, ToolSpec, TurnEnd, TurnReport};
 use lucid_kernel::port::{Delta, MountReport, Skip};
 
 use super::state::{Action, Cost, Overlay, Question, State};
@@ -83,6 +83,10 @@ impl State {
                 self.transcript.scroll = Scroll::Follow;
             }
             Notice::Tools { change } => self.note(change),
+            Notice::ToolList(tools) => {
+                self.note(tool_list(&tools));
+                self.transcript.scroll = Scroll::Follow;
+            }
             Notice::Page(id, page) => self.on_page(id, page),
             Notice::Remembered { page, text } => {
                 self.transcript.push(Item::Note(format!("remembered as {page}: {text}")));
@@ -184,6 +188,18 @@ impl State {
     pub(super) fn note(&mut self, text: impl Into<String>) {
         self.transcript.push(Item::Note(text.into()));
     }
+}
+
+/// A line for each tool, and one for each right that it would ask for.
+fn tool_list(tools: &[ToolSpec]) -> String {
+    if tools.is_empty() {
+        return "there are no tools here".into();
+    }
+    let lines = tools.iter().flat_map(|tool| {
+        let asks = tool.wants.iter().map(|want| format!("    asks before it may {}", want.words));
+        std::iter::once(format!("{}: {}", tool.name, tool.description)).chain(asks)
+    });
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 /// A line for each conversation.

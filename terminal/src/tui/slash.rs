@@ -29,6 +29,8 @@ pub enum Slash {
     Conversations,
     /// Go on with another one.
     Foreground(Pid),
+    /// List the tools.
+    Tools,
     /// Mount a folder.
     Mount(String),
     /// Take a folder out.
@@ -40,7 +42,7 @@ pub enum Slash {
 }
 
 /// Name, argument and purpose of each command.
-pub const COMMANDS: [(&str, &str, &str); 15] = [
+pub const COMMANDS: [(&str, &str, &str); 16] = [
     ("/help", "", "keys and commands"),
     ("/mem", "", "show or hide what is in the model's memory"),
     ("/page", "p42", "show one page of memory"),
@@ -52,6 +54,7 @@ pub const COMMANDS: [(&str, &str, &str); 15] = [
     ("/fork", "", "go on in a new conversation that knows all of this one, which stays as it is"),
     ("/ps", "", "list the conversations of this session"),
     ("/fg", "t1", "go on with another one"),
+    ("/tools", "", "list what the model can call, and what each may still ask for"),
     ("/mount", "DIR", "let answers come from the files of a folder"),
     ("/umount", "DIR", "take a folder out"),
     ("/mounts", "", "list the mounted folders"),
@@ -71,6 +74,7 @@ pub fn parse(line: &str) -> Option<Result<Slash, String>> {
         ("/mem", _) => Ok(Slash::Memory),
         ("/fork", _) => Ok(Slash::Fork),
         ("/ps", _) => Ok(Slash::Conversations),
+        ("/tools", _) => Ok(Slash::Tools),
         ("/mounts", _) => Ok(Slash::Mounts),
         ("/quit", _) => Ok(Slash::Quit),
         (

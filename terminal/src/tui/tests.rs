@@ -110,6 +110,7 @@ impl Stage {
                 Command::Forget { page } => format!("forget {page}"),
                 Command::Fork => "fork".into(),
                 Command::Foreground { pid } => format!("foreground {pid}"),
+                Command::Tools => "tools".into(),
                 Command::Conversations => "conversations".into(),
                 Command::Quit => "quit".into(),
             }),

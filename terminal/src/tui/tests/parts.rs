@@ -97,6 +97,27 @@ fn markdown_blocks() {
 }
 
 #[test]
+fn markdown_tables_are_aligned_and_wrapped() {
+    let shown = |source: &str, width: usize| plain(&markdown::render(source, width, Theme { color: true }));
+    let table = "| Name | Price |\n|:--|--:|\n| Tea | 3.50 |\n| 커피 `x|y` | **12** |\nafter";
+    assert_eq!(
+        shown(table, 40),
+        ["Name     │ Price", "─────────┼──────", "Tea      │  3.50", "커피 x|y │    12", "after"]
+    );
+    // One that is too wide is wrapped in its widest column.
+    let wide = "|a|b|\n|-|-|\n|x|one two three four|\n|y|";
+    assert_eq!(
+        shown(wide, 16),
+        ["a │ b", "──┼─────────────", "x │ one two", "  │ three four", "y │ "]
+    );
+    // What is no table yet, has no room, or is code, stays text.
+    assert_eq!(shown("| a | b |", 20), ["| a | b |"]);
+    assert_eq!(shown("| a | b |\n| c | d |", 20), ["| a | b |", "| c | d |"]);
+    assert_eq!(shown("|a|b|\n|-|-|", 9), ["|a|b|", "|-|-|"]);
+    assert_eq!(shown("```\n|a|b|\n|-|-|\n```", 20), ["  |a|b|", "  |-|-|"]);
+}
+
+#[test]
 fn completion_covers_every_command() {
     for (name, argument, _) in slash::COMMANDS {
         let (line, names) = slash::complete(name).unwrap();

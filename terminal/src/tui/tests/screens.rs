@@ -1,6 +1,6 @@
 //! What the screen looks like, kept as pictures in text.
 
-use lucid_kernel::abi::{EffectId, Fault, FaultKind, PageId, TurnEnd};
+use lucid_kernel::abi::{EffectId, Fault, FaultKind, PageId, ToolSpec, TurnEnd, Want};
 use lucid_kernel::port::MountProgress;
 
 use super::*;
@@ -76,6 +76,31 @@ fn memory_overlay() {
     screen!("memory_narrow", narrow);
     narrow.say("/mem");
     assert!(narrow.state.overlay.is_none());
+}
+
+#[test]
+fn tools_are_listed_with_what_they_ask_for_and_changes_are_told() {
+    let mut stage = Stage::ready();
+    let tool = |name: &str, description: &str, wants: Vec<Want>| ToolSpec {
+        name: name.into(),
+        description: description.into(),
+        keywords: Vec::new(),
+        parameters: serde_json::json!({ "type": "object" }),
+        wants,
+        described: None,
+    };
+    let want = Want {
+        plugin: "weather".into(),
+        right: "net:api.example.com".into(),
+        words: "send requests to api.example.com".into(),
+    };
+    stage.say("/tools").hear(Notice::ToolList(vec![
+        tool("calc", "Evaluates an arithmetic expression.", Vec::new()),
+        tool("weather_today", "Says what the weather is like today.", vec![want]),
+    ]));
+    stage.hear(Notice::Tools { change: "weather was updated: weather_today, weather_week".into() });
+    screen!("tools", stage);
+    assert_eq!(stage.sent(), ["tools"]);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //! section 3.2.2 and figure 7, <https://arxiv.org/abs/2310.08560>): 140 pairs of UUIDs, about 8,000
 //! tokens, in which a value may be the key of another pair, and the question is for the last one.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use lucid_disk::{Limits, RamDisk};
@@ -61,7 +62,7 @@ fn line((key, value): &(String, String)) -> String {
 ///
 /// # Errors
 /// When the model cannot be loaded or a turn fails.
-pub fn run(home: &Home, wanted: &ModelArgs, orderings: usize) -> Result<Value, Failure> {
+pub fn run(home: &Home, wanted: &ModelArgs, orderings: Range<usize>) -> Result<Value, Failure> {
     let cancel = session::on_ctrl_c();
     let wanted = ModelArgs { window: wanted.window.or(Some(2048)), ..wanted.clone() };
     let engine = load(home, &wanted, &cancel)?;
@@ -71,7 +72,8 @@ pub fn run(home: &Home, wanted: &ModelArgs, orderings: usize) -> Result<Value, F
     let uuid = json!({ "type": "string", "pattern": "^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$" });
     let mut levels: Vec<(u32, u32, u32, u32)> = vec![(0, 0, 0, 0); LEVELS];
     let mut tokens = 0;
-    'all: for ordering in 0..orderings {
+    let (first, count) = (orderings.start, orderings.len());
+    'all: for ordering in orderings {
         let pairs = Ordering::new(ordering as u64);
         tokens = engine.tokenize(&pairs.text, false).map_err(failed)?.len();
         let disk = RamDisk::new(Limits::default());
@@ -79,8 +81,8 @@ pub fn run(home: &Home, wanted: &ModelArgs, orderings: usize) -> Result<Value, F
         let disk: Arc<dyn Disk> = Arc::new(disk);
         for (level, chain) in pairs.chains.iter().enumerate() {
             progress.show(
-                &format!("ordering {} of {orderings}, {level} nested; {}", ordering + 1, so_far(&levels)),
-                Some(ordering as f32 / orderings as f32),
+                &format!("ordering {ordering}, {level} nested; {}", so_far(&levels)),
+                Some((ordering - first) as f32 / count as f32),
             );
             let bench = Bench::start(&engine, Some(Arc::clone(&disk)), None, &cancel)?;
             let question = format!(
@@ -141,7 +143,8 @@ pub fn run(home: &Home, wanted: &ModelArgs, orderings: usize) -> Result<Value, F
         "window": info.n_ctx,
         "pairs": PAIRS,
         "tokens": tokens,
-        "orderings": orderings,
+        "first": first,
+        "orderings": count,
         "cancelled": cancel.is_cancelled(),
         "levels": by_level,
     }))
