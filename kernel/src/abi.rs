@@ -509,6 +509,14 @@ pub enum Event {
         #[serde(default)]
         core: Vec<SourcePage>,
     },
+    /// There are other tools than before: the instructions of all processes are these from now on. Only
+    /// between turns.
+    Tools {
+        /// Instructions, tool list included: the boot page, with the next address.
+        system: Encoded,
+        /// What may be called.
+        tools: Vec<ToolSpec>,
+    },
     /// A process begins with all that another one knows, and goes its own way from here. They share
     /// their pages. Only between turns of the other one.
     Fork {

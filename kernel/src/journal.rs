@@ -15,6 +15,7 @@ pub fn text_of(event: &Event, page: PageId) -> Option<Arc<str>> {
     };
     match event {
         Event::Spawn { system, core, .. } => among(core).or_else(|| Some(Arc::clone(&system.text))),
+        Event::Tools { system, .. } => Some(Arc::clone(&system.text)),
         Event::Input { content, attached, .. } => among(attached).or_else(|| Some(Arc::clone(&content.text))),
         Event::Remember { page: source, .. } | Event::Digested { page: source, .. } => {
             Some(Arc::clone(&source.text))

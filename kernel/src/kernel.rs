@@ -273,6 +273,22 @@ impl Kernel {
                 self.spoken_to = Some(pid);
                 step.out.push(Effect::Spawned { pid, of: None });
             }
+            Event::Tools { system, tools } => {
+                if tools.len() > MAX_TOOLS {
+                    return Err(limit("tools", MAX_TOOLS));
+                }
+                if let Some(busy) = self.processes.values().find(|process| !process.is_idle()) {
+                    return Err(KernelError::ProcessBusy(busy.pid()));
+                }
+                let (before, id) = (step.ids.clone(), step.ids.page());
+                // All of them or none.
+                let mut changed = self.processes.clone();
+                for process in changed.values_mut() {
+                    let done = process.replace_tools(id, &system, &tools, &mut step);
+                    done.inspect_err(|_| *step.ids = before.clone())?;
+                }
+                self.processes = changed;
+            }
             Event::Fork { pid: of } => {
                 let process = self.processes.get(&of).ok_or(KernelError::NoProcess(of))?;
                 if self.processes.len() >= MAX_PROCESSES {

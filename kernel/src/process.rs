@@ -197,15 +197,7 @@ impl Process {
             swapped: 0,
         };
         let place = Place { turn: 0, message: 0 };
-        let boot = NewPage {
-            id: step.ids.page(),
-            kind: PageKind::Boot,
-            role: Role::System,
-            place,
-            provenance: Provenance::System,
-            label: Label::public(Trust::System),
-        };
-        let boot = boot.page(Content::plain(system), step.event);
+        let boot = boot_page(step.ids.page(), system, step.event);
         let boot_tokens = process.window.used_with(&[Slot::of(&boot.0)], &config.chat);
         let mut front = vec![boot];
         for source in core {
@@ -214,12 +206,10 @@ impl Process {
         }
         let slots: Vec<Slot> = front.iter().map(|(page, _)| Slot::of(page)).collect();
         let tokens = process.window.used_with(&slots, &config.chat);
-        let room = config.budget_tokens() / 4 * 3;
+        let room = room_of_front(config);
         let window = config.engine.n_ctx;
         if boot_tokens > room {
-            let what = "the instructions with the list of tools".into();
-            let remedy = "offer fewer tools, or use a model with a larger window".into();
-            return Err(KernelError::TooLarge { what, tokens: boot_tokens, room, window, remedy });
+            return Err(too_many_tools(boot_tokens, config));
         }
         if tokens > room {
             let what = format!("what is to be remembered, with the instructions ({boot_tokens}),");
@@ -520,6 +510,26 @@ fn largest(slots: &[Slot]) -> String {
     let named =
         slots.iter().take(LARGEST_NAMED).map(|slot| format!("{} has {} tokens", slot.page, slot.tokens));
     named.collect::<Vec<_>>().join(", ")
+}
+
+/// A page of instructions.
+fn boot_page(id: PageId, system: Encoded, born: u64) -> (Page, Content) {
+    let place = Place { turn: 0, message: 0 };
+    let (provenance, label) = (Provenance::System, Label::public(Trust::System));
+    NewPage { id, kind: PageKind::Boot, role: Role::System, place, provenance, label }
+        .page(Content::plain(system), born)
+}
+
+/// What instructions may take of the window, with what is to be remembered, in tokens.
+fn room_of_front(config: &Config) -> TokenCount {
+    config.budget_tokens() / 4 * 3
+}
+
+fn too_many_tools(tokens: TokenCount, config: &Config) -> KernelError {
+    let what = "the instructions with the list of tools".into();
+    let remedy = "offer fewer tools, or use a model with a larger window".into();
+    let (room, window) = (room_of_front(config), config.engine.n_ctx);
+    KernelError::TooLarge { what, tokens, room, window, remedy }
 }
 
 /// A page of the core memory.

@@ -59,6 +59,7 @@ struct Simulation {
     random: Random,
     kernel: Kernel,
     pids: Vec<Pid>,
+    tools: Vec<ToolSpec>,
     open: Vec<Effect>,
     events: Vec<Event>,
     effects: Vec<Vec<Effect>>,
@@ -84,6 +85,7 @@ impl Simulation {
             random,
             kernel: Kernel::default(),
             pids: Vec::new(),
+            tools: tools.clone(),
             open: Vec::new(),
             events: Vec::new(),
             effects: Vec::new(),
@@ -204,7 +206,7 @@ impl Simulation {
     fn meddle(&mut self) {
         let pid = self.pid();
         let page = PageId(1 + self.random.below(60));
-        let event = match self.random.below(6) {
+        let event = match self.random.below(7) {
             0 => Event::Pin { pid, page, pinned: true },
             1 => Event::Pin { pid, page, pinned: false },
             2 => Event::Evict { pid, page },
@@ -212,6 +214,14 @@ impl Simulation {
             4 => {
                 let text = self.random.words(12);
                 Event::Digested { pid, page: note(self.kernel.next_page(), &text) }
+            }
+            5 => {
+                // Other instructions, longer and shorter, now and then too long; a tool comes and goes.
+                let words = self.random.below(200);
+                let system = encoded(&self.random.words(words));
+                let mut tools: Vec<ToolSpec> = self.tools.clone();
+                tools.retain(|tool| tool.name != "ask_first" || words % 2 == 0);
+                Event::Tools { system, tools }
             }
             _ => {
                 let text = self.random.words(8);

@@ -673,6 +673,40 @@ fn a_fork_knows_all_that_was_said_and_goes_its_own_way() {
 }
 
 #[test]
+fn other_tools_are_told_by_other_instructions_and_nothing_else_changes() {
+    let mut rig = Rig::new(4096, vec![calc()]);
+    let decode = rig.ask_unpaged("My zebra is called Anton.");
+    let tools = |tools: Vec<ToolSpec>, system: &str| Event::Tools { system: encoded(system), tools };
+    let refused = rig.step(tools(vec![], "You have no tools."));
+    assert!(matches!(&refused[..], [Effect::Refused { .. }]), "in a turn: {refused:?}");
+    report(rig.say(&decode, "Noted."));
+    let forked = rig.step(Event::Fork { pid: rig.pid });
+    let [Effect::Spawned { pid: branch, .. }] = forked[..] else { panic!("{forked:?}") };
+    let next = rig.kernel.next_page();
+    assert_eq!(rig.step(tools(vec![], "You have no tools.")), []);
+    let plain = TurnOptions { prefetch: false, ..TurnOptions::default() };
+    for pid in [rig.pid, branch] {
+        let process = &rig.kernel.processes()[&pid];
+        assert_eq!(process.window().slots()[0].page, next);
+        assert!(process.tools().is_empty());
+    }
+    let decode = one(rig.step(input(rig.pid, "How is it called? use calc: 1+1", plain)));
+    let text = text_of(&decode);
+    assert!(text.contains("You have no tools.") && text.contains("Anton"), "{text}");
+    assert!(!text.contains("You are Lucid"), "the old instructions are gone: {text}");
+    let Effect::Decode { grammar, .. } = &decode else { panic!("{decode:?}") };
+    assert!(!format!("{grammar:?}").contains("calc"), "there is no calc any more: {grammar:?}");
+    report(rig.say(&decode, "Anton."));
+    rig.kernel.check_addresses().unwrap();
+    // Instructions that leave no room are refused, and all stays as it was.
+    let before = rig.kernel.clone();
+    let refused = rig.step(tools(vec![calc()], &"word ".repeat(4000)));
+    assert!(matches!(&refused[..], [Effect::Refused { .. }]), "{refused:?}");
+    assert_eq!(rig.kernel.processes(), before.processes());
+    assert_eq!(rig.kernel.next_page(), before.next_page());
+}
+
+#[test]
 fn a_tool_has_what_was_granted_and_no_more() {
     let want =
         |right: &str| Want { plugin: "sums".into(), right: right.into(), words: format!("have {right}") };

@@ -2,11 +2,13 @@
 
 pub mod ask;
 pub mod bench;
+pub mod dev;
 pub mod doctor;
 pub mod memory;
 pub mod model;
 pub mod mount;
 pub mod out;
+pub mod package;
 pub mod plugin;
 pub mod rights;
 pub mod run;
@@ -341,11 +343,32 @@ pub enum PluginCmd {
         #[arg(default_value = ".")]
         dir: PathBuf,
     },
-    /// Install a built plugin
-    Install {
-        /// The component, a `.wasm` file
-        file: PathBuf,
+    /// Install a plugin from a file, a folder, an https URL or a registry
+    Install(InstallArgs),
+    /// Get what is newer of installed plugins
+    Update {
+        /// Their names; all that came from a server when none
+        #[arg(value_name = "NAME")]
+        names: Vec<String>,
+        /// Say what is newer, and change nothing
+        #[arg(long)]
+        check: bool,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
     },
+    /// Publish a built plugin in a registry
+    Publish(PublishArgs),
+    /// Sign a built plugin: the signature is written beside it
+    Sign {
+        /// The component, a `.wasm` file, or its folder
+        file: PathBuf,
+        /// The secret key's file; your own when not given
+        #[arg(long, value_name = "FILE")]
+        key: Option<PathBuf>,
+    },
+    /// Make the keys that sign your plugins
+    Keygen(KeygenArgs),
     /// Show what a plugin is, what it asks for and what it may do
     Inspect {
         /// Its name, or a component's file
@@ -373,6 +396,12 @@ pub enum PluginCmd {
         #[arg(value_name = "RIGHT")]
         rights: Vec<String>,
     },
+    /// Build, try and install a plugin again whenever its source changes; open shells take it at once
+    Dev {
+        /// The plugin's folder
+        #[arg(default_value = ".")]
+        dir: PathBuf,
+    },
     /// Call a tool of a plugin, without a model
     Call(CallArgs),
     /// Run the cases of a plugin's `tests.toml` and show what the model will read
@@ -392,6 +421,48 @@ pub enum PluginCmd {
         #[arg(long)]
         json: bool,
     },
+}
+
+/// `lucid plugin install`.
+#[derive(Debug, Args)]
+pub struct InstallArgs {
+    /// A `.wasm` file, the folder of a plugin that was built, https://…, or oci://HOST/NAME:TAG
+    pub source: String,
+    /// The SHA-256 that it must have
+    #[arg(long, value_name = "DIGEST")]
+    pub sha256: Option<String>,
+    /// The public key that it must be signed by, or a file with it
+    #[arg(long, value_name = "KEY")]
+    pub key: Option<String>,
+    /// Grant it this right for ever, such as net:api.example.com; `all` stands for all that it asks for
+    #[arg(long = "grant", value_name = "RIGHT")]
+    pub grants: Vec<String>,
+}
+
+/// `lucid plugin publish`.
+#[derive(Debug, Args)]
+pub struct PublishArgs {
+    /// The component, a `.wasm` file, or its folder; a signature beside it goes with it
+    pub file: PathBuf,
+    /// Where to: oci://HOST/NAME:TAG
+    pub to: String,
+    /// Sign it first, with the secret key in this file
+    #[arg(long, value_name = "FILE")]
+    pub sign: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `lucid plugin keygen`.
+#[derive(Debug, Args)]
+pub struct KeygenArgs {
+    /// Where the secret key goes; the public one is put beside it
+    #[arg(long, value_name = "FILE")]
+    pub file: Option<PathBuf>,
+    /// Keep the secret key without a password
+    #[arg(long)]
+    pub no_password: bool,
 }
 
 /// `lucid plugin call`.

@@ -103,6 +103,11 @@ impl Home {
         self.data.join("plugin-data")
     }
 
+    /// The secret key that signs the user's own plugins.
+    pub fn signing_key_file(&self) -> PathBuf {
+        self.config.join("plugins.key")
+    }
+
     /// Pictures and files that plugins returned.
     pub fn files_dir(&self) -> PathBuf {
         self.data.join("files")

@@ -55,6 +55,9 @@ pub trait Tools: Send + Sync {
     /// say.
     fn preview(&self, call: &Call, wants: &[Want], cancel: &CancelFlag) -> Option<String>;
 
+    /// Says from now on when tools came, changed or went: what, a line each for a person.
+    fn watch(&self, _on_change: Box<dyn Fn(Vec<String>) + Send>) {}
+
     /// Keeps rights for all later sessions.
     ///
     /// # Errors

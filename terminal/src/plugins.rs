@@ -4,6 +4,7 @@ mod files;
 pub mod grants;
 mod secrets;
 mod serving;
+mod watch;
 
 use std::sync::{Arc, OnceLock};
 
@@ -28,12 +29,14 @@ pub fn host(home: &Home) -> ToolHost {
 
 /// The bundled and the installed plugins of a session.
 pub struct SessionTools {
-    host: ToolHost,
+    host: Arc<ToolHost>,
     grants: GrantFile,
     home: Home,
     /// Set once it is loaded.
     engine: OnceLock<Arc<dyn Engine>>,
     disk: Option<Arc<dyn Disk>>,
+    /// Set once the folder of plugins is watched.
+    watcher: OnceLock<notify::RecommendedWatcher>,
 }
 
 impl SessionTools {
@@ -50,13 +53,21 @@ impl SessionTools {
         host.load_bundled()
             .map_err(|error| Failure::config(format!("a bundled tool cannot be loaded: {error}")))?;
         if home.plugins_dir().is_dir() {
-            let report =
-                host.load_folder(&home.plugins_dir()).map_err(|error| Failure::config(error.to_string()))?;
+            let report = host
+                .load_installed(&home.plugins_dir())
+                .map_err(|error| Failure::config(error.to_string()))?;
             for (path, error) in report.failed {
                 on_progress(format!("{} is left out: {error}", path.display()), None);
             }
         }
-        Ok(Self { host, grants: GrantFile::new(home), home: home.clone(), engine: OnceLock::new(), disk })
+        Ok(Self {
+            host: Arc::new(host),
+            grants: GrantFile::new(home),
+            home: home.clone(),
+            engine: OnceLock::new(),
+            disk,
+            watcher: OnceLock::new(),
+        })
     }
 
     /// The model that plugins may ask, from now on.
@@ -124,6 +135,13 @@ impl Tools for SessionTools {
         match self.host.preview(call, &scope, cancel)? {
             Ok(text) => Some(text),
             Err(fault) => Some(format!("it would fail: {}", fault.message)),
+        }
+    }
+
+    fn watch(&self, on_change: Box<dyn Fn(Vec<String>) + Send>) {
+        // Where the system does not watch folders, a new session sees what is new.
+        if let Ok(watcher) = watch::watch(&self.home.plugins_dir(), Arc::downgrade(&self.host), on_change) {
+            let _ = self.watcher.set(watcher);
         }
     }
 

@@ -190,6 +190,44 @@ fn a_session_with_a_real_model() {
 }
 
 #[test]
+fn plugins_that_come_change_and_go_are_taken_at_once() {
+    let _alone = alone();
+    let tmux = Tmux::new("plugins");
+    tmux.lucid(&format!("--model {}", model(SMALLEST)));
+    tmux.wait_for("y / n");
+    tmux.key("n");
+    tmux.wait_for("ready · ");
+    let plugin = |arguments: &[&str]| {
+        let mut lucid = Command::new(env!("CARGO_BIN_EXE_lucid"));
+        lucid.arg("plugin").args(arguments).env("LUCID_HOME", tmux.path("home"));
+        let output = lucid.current_dir(tmux.path("")).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    };
+    let component = |function: &str| {
+        let text = format!(
+            r#"(component
+                (core module $m (func (export "f") (result i32) (i32.const 7)))
+                (core instance $i (instantiate $m))
+                (func (export "{function}") (result u32) (canon lift (core func $i "f"))))"#
+        );
+        std::fs::write(tmux.path("seven.wasm"), wat::parse_str(text).unwrap()).unwrap();
+    };
+    component("seven");
+    plugin(&["install", "seven.wasm"]);
+    tmux.wait_for("seven was installed: seven");
+    component("of-nine");
+    plugin(&["install", "seven.wasm"]);
+    tmux.wait_for("seven was updated: seven_of_nine");
+    plugin(&["rm", "seven"]);
+    tmux.wait_for("seven was removed");
+    // It answers as before.
+    tmux.line("Say hello.");
+    tmux.wait("an answer", |screen| screen.contains("decoded ") && screen.contains("ready · "));
+    tmux.key("C-d");
+    tmux.wait_for_end(0);
+}
+
+#[test]
 fn a_signal_gives_the_terminal_back_and_keeps_the_line() {
     let _alone = alone();
     let tmux = Tmux::new("signal");

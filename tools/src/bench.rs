@@ -112,15 +112,23 @@ fn start(component: &[u8]) -> Result<Value, ToolError> {
         let began = Instant::now();
         let report = host.load_folder(&plugins)?;
         let ms = began.elapsed().as_secs_f64() * 1e3;
-        Ok::<_, ToolError>((report.plugins.len(), ms))
+        // The first call of one of them brings its code.
+        let began = Instant::now();
+        let call = Call { tool: "calc0_calc".into(), arguments: json!({ "expression": "1 + 1" }) };
+        let fault = |fault: lucid_kernel::abi::Fault| ToolError::Engine { reason: fault.message };
+        host.call(&call, &Scope::default(), &CancelFlag::new()).map_err(fault)?;
+        Ok::<_, ToolError>((report.plugins.len(), ms, began.elapsed().as_secs_f64() * 1e3))
     };
     let done = (|| {
-        let (loaded, compiled_ms) = load()?;
+        let (loaded, compiled_ms, _) = load()?;
         // The cache writes behind the caller's back.
         std::thread::sleep(Duration::from_secs(1));
-        let cached = (0..3).map(|_| load().map(|(_, ms)| ms)).collect::<Result<Vec<_>, _>>()?;
-        let cached_ms = cached.into_iter().fold(f64::MAX, f64::min);
-        Ok(json!({ "plugins": loaded, "compiled_ms": compiled_ms, "cached_ms": cached_ms }))
+        let cached = (0..5).map(|_| load()).collect::<Result<Vec<_>, _>>()?;
+        let least = |of: fn(&(usize, f64, f64)) -> f64| cached.iter().map(of).fold(f64::MAX, f64::min);
+        Ok(json!({
+            "plugins": loaded, "compiled_ms": compiled_ms, "cached_ms": least(|(_, ms, _)| *ms),
+            "first_call_ms": least(|(.., ms)| *ms),
+        }))
     })();
     // What is left over is in the system's own folder for that.
     drop(std::fs::remove_dir_all(&folder));

@@ -19,6 +19,7 @@ pub const COMPONENTS: &[Bundled] = &[
     Bundled { name: "calc", bytes: include_bytes!("../../plugins/prebuilt/calc.wasm") },
     Bundled { name: "files", bytes: include_bytes!("../../plugins/prebuilt/files.wasm") },
     Bundled { name: "fetch", bytes: include_bytes!("../../plugins/prebuilt/fetch.wasm") },
+    Bundled { name: "python", bytes: include_bytes!("../../plugins/prebuilt/python.wasm") },
     Bundled { name: "sql", bytes: include_bytes!("../../plugins/prebuilt/sql.wasm") },
     Bundled { name: "text", bytes: include_bytes!("../../plugins/prebuilt/text.wasm") },
     Bundled { name: "time", bytes: include_bytes!("../../plugins/prebuilt/time.wasm") },

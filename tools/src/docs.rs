@@ -12,7 +12,6 @@ use serde::{Deserialize, Serialize};
 use wasmparser::{Parser, Payload};
 
 use crate::error::ToolError;
-use crate::files::read_bounded;
 use crate::rights::RightsTable;
 use crate::text::one_line;
 
@@ -21,7 +20,7 @@ pub const SECTION: &str = "lucid-docs";
 /// The form of the section that this version writes and reads.
 pub const FORM: u32 = 1;
 /// The most that is read of a section or of a file, in bytes.
-const MAX_BYTES: u64 = 256 << 10;
+pub(crate) const MAX_DOCS_BYTES: u64 = 256 << 10;
 /// The most of one text that reaches the model, in characters.
 const MAX_TEXT_CHARS: usize = 1_000;
 /// The most keywords of one function, and the most characters of each.
@@ -88,8 +87,8 @@ impl Docs {
                 Payload::End(_) => depth = depth.saturating_sub(1),
                 Payload::CustomSection(section) if depth == 0 && section.name() == SECTION => {
                     let data = section.data();
-                    if data.len() as u64 > MAX_BYTES {
-                        return Err(fault(format!("more than {MAX_BYTES} bytes")));
+                    if data.len() as u64 > MAX_DOCS_BYTES {
+                        return Err(fault(format!("more than {MAX_DOCS_BYTES} bytes")));
                     }
                     let docs: Self =
                         serde_json::from_slice(data).map_err(|error| fault(error.to_string()))?;
@@ -101,23 +100,19 @@ impl Docs {
         Ok(Self::default())
     }
 
-    /// The words in a TOML file; none when there is no such file.
+    /// The words in the text of a TOML file; none when it is empty.
     ///
     /// # Errors
-    /// When the file is there and cannot be read.
-    pub fn from_file(plugin: &str, path: &Path) -> Result<Option<Self>, ToolError> {
-        if !path.exists() {
-            return Ok(None);
-        }
+    /// When it is no such text.
+    pub fn from_toml(plugin: &str, path: &Path, bytes: &[u8]) -> Result<Self, ToolError> {
         let fault = |reason: String| ToolError::Docs {
             plugin: plugin.into(),
             place: path.display().to_string(),
             reason,
         };
-        let text =
-            String::from_utf8(read_bounded(path, MAX_BYTES)?).map_err(|_| fault("it is not UTF-8".into()))?;
-        let docs: Self = toml::from_str(&text).map_err(|error| fault(error.to_string()))?;
-        docs.checked().map(Some).map_err(fault)
+        let text = std::str::from_utf8(bytes).map_err(|_| fault("it is not UTF-8".into()))?;
+        let docs: Self = toml::from_str(text).map_err(|error| fault(error.to_string()))?;
+        docs.checked().map_err(fault)
     }
 
     /// The file that gives words to the component at this path.

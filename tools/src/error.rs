@@ -84,6 +84,28 @@ pub enum ToolError {
         /// The plugin that has it.
         holder: String,
     },
+    /// It has the name of a plugin that is part of the program.
+    #[error("{plugin} is the name of a plugin that is part of Lucid; it needs another name")]
+    Bundled {
+        /// The plugin.
+        plugin: String,
+    },
+    /// A component was put among the installed ones by hand.
+    #[error("{} was not installed; `lucid plugin install` takes a file from any folder", path.display())]
+    NotInstalled {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A file is not what was installed or described.
+    #[error("{} was changed: its SHA-256 is {found}, not {expected}; install it again", path.display())]
+    Changed {
+        /// The file.
+        path: PathBuf,
+        /// Its digest.
+        found: String,
+        /// What it was.
+        expected: String,
+    },
     /// The descriptions that come with a component cannot be read.
     #[error("the descriptions of {plugin} ({place}) cannot be read: {reason}")]
     Docs {

@@ -21,6 +21,11 @@ pub(crate) fn host(tool: &str, error: &ToolError) -> Fault {
     Fault::new(FaultKind::Limit, format!("{tool} was not called: {error}"))
 }
 
+/// The component has no such function any more.
+pub(crate) fn gone(tool: &str) -> Fault {
+    Fault::new(FaultKind::Limit, format!("{tool} was not called: its plugin does not export it"))
+}
+
 pub(crate) fn output(tool: &str, limits: &Limits) -> Fault {
     let limit = size(limits.output_bytes);
     Fault::new(FaultKind::Limit, format!("{tool} returned more than {limit}; ask it for less"))

@@ -2,24 +2,30 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Instant;
 
 use lucid_kernel::abi::{Call, Fault, FaultKind, ToolSpec};
 use lucid_kernel::port::CancelFlag;
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 
 use crate::attach::{self, Attachment};
-use crate::bundled;
-use crate::docs::Docs;
+use crate::bundled::{self, Bundled};
+use crate::code::Source;
+use crate::described::Described;
+use crate::docs::{Docs, MAX_DOCS_BYTES};
 use crate::error::ToolError;
 use crate::fault;
 use crate::files::read_bounded;
 use crate::limits::{Limits, MAX_COMPONENT_BYTES};
+use crate::package::{Pins, digest};
 use crate::plugin::{Function, Plugin, name_of_file};
-use crate::runtime::Runtime;
+use crate::runtime::{Runtime, Target};
 use crate::sandbox::Sandbox;
 use crate::services::Scope;
+use crate::text::hex;
 use crate::value;
 
 /// Loads components and calls their functions, each call in a sandbox of its own.
@@ -60,6 +66,19 @@ pub struct FolderReport {
     pub plugins: Vec<Arc<Plugin>>,
     /// What was not, and why.
     pub failed: Vec<(PathBuf, ToolError)>,
+}
+
+/// What changed in the folder of installed plugins.
+#[derive(Debug)]
+pub enum InstalledChange {
+    /// There is one more.
+    Added(Arc<Plugin>),
+    /// One is another one now.
+    Replaced(Arc<Plugin>),
+    /// The one of this name is gone.
+    Removed(String),
+    /// One cannot be used; what there was before is kept.
+    Failed(PathBuf, ToolError),
 }
 
 impl ToolHost {
@@ -106,7 +125,16 @@ impl ToolHost {
     /// # Errors
     /// As [`ToolHost::load`].
     pub fn load_bundled(&self) -> Result<Vec<Arc<Plugin>>, ToolError> {
-        bundled::COMPONENTS.iter().map(|it| self.load_bytes(it.name, it.bytes)).collect()
+        let found = side_by_side(bundled::COMPONENTS, |it| self.inspect_bundled(it));
+        found.into_iter().map(|plugin| self.offer(plugin?)).collect()
+    }
+
+    /// Loads one of them.
+    ///
+    /// # Errors
+    /// As [`ToolHost::load`].
+    pub fn load_bundled_one(&self, bundled: &'static Bundled) -> Result<Arc<Plugin>, ToolError> {
+        self.offer(self.inspect_bundled(bundled)?)
     }
 
     /// Loads every `*.wasm` of a folder, in the order of their names. A folder that does not
@@ -115,22 +143,67 @@ impl ToolHost {
     /// # Errors
     /// When the folder cannot be listed.
     pub fn load_folder(&self, folder: &Path) -> Result<FolderReport, ToolError> {
-        let paths = crate::kit::components_in(folder)?;
-        let mut found: Vec<Option<Result<Plugin, ToolError>>> = paths.iter().map(|_| None).collect();
-        let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        let share = paths.len().div_ceil(threads).max(1);
-        std::thread::scope(|scope| {
-            for (paths, found) in paths.chunks(share).zip(found.chunks_mut(share)) {
-                scope.spawn(|| {
-                    for (path, found) in paths.iter().zip(found) {
-                        *found = Some(self.inspect(path));
-                    }
-                });
+        self.load_all(crate::kit::components_in(folder)?, &|path| self.inspect(path))
+    }
+
+    /// Loads the installed plugins of a folder, as [`ToolHost::load_folder`]: those alone that are what
+    /// was installed.
+    ///
+    /// # Errors
+    /// When the folder cannot be listed, or what is installed cannot be read.
+    pub fn load_installed(&self, folder: &Path) -> Result<FolderReport, ToolError> {
+        let pins = Pins::read(folder)?;
+        self.load_all(crate::kit::components_in(folder)?, &|path| self.inspect_installed(path, &pins))
+    }
+
+    /// Loads one of them.
+    ///
+    /// # Errors
+    /// As [`ToolHost::load`], and when it is not what was installed.
+    pub fn load_installed_one(&self, path: &Path) -> Result<Arc<Plugin>, ToolError> {
+        let pins = Pins::read(path.parent().unwrap_or(Path::new(".")))?;
+        self.offer(self.inspect_installed(path, &pins)?)
+    }
+
+    /// Takes what changed in the folder of installed plugins since it was loaded or looked at. A file that
+    /// is not what is pinned is still being written, and is left as it was.
+    ///
+    /// # Errors
+    /// When the folder cannot be listed, or what is installed cannot be read.
+    pub fn take_installed(&self, folder: &Path) -> Result<Vec<InstalledChange>, ToolError> {
+        let (pins, paths) = (Pins::read(folder)?, crate::kit::components_in(folder)?);
+        let is_here =
+            |plugin: &&Arc<Plugin>| plugin.path.as_ref().and_then(|path| path.parent()) == Some(folder);
+        let before: Vec<Arc<Plugin>> = self.plugins().iter().filter(is_here).cloned().collect();
+        let mut changes = Vec::new();
+        for gone in before.iter().filter(|it| !it.path.as_ref().is_some_and(|path| paths.contains(path))) {
+            self.unload(&gone.name);
+            changes.push(InstalledChange::Removed(gone.name.clone()));
+        }
+        for path in paths {
+            let loaded = before.iter().find(|plugin| plugin.path.as_ref() == Some(&path));
+            if loaded.is_some_and(|plugin| pins.is(plugin)) {
+                continue;
             }
-        });
+            match self.inspect_installed(&path, &pins).and_then(|plugin| self.offer(plugin)) {
+                Ok(plugin) if loaded.is_some() => changes.push(InstalledChange::Replaced(plugin)),
+                Ok(plugin) => changes.push(InstalledChange::Added(plugin)),
+                Err(ToolError::Changed { .. } | ToolError::NotInstalled { .. }) => {}
+                Err(error) => changes.push(InstalledChange::Failed(path, error)),
+            }
+        }
+        Ok(changes)
+    }
+
+    fn load_all(
+        &self,
+        paths: Vec<PathBuf>,
+        inspect: &(dyn Fn(&Path) -> Result<Plugin, ToolError> + Sync),
+    ) -> Result<FolderReport, ToolError> {
+        let found = side_by_side(&paths, |path| inspect(path));
         let mut report = FolderReport::default();
         // Offered in the order of their names, so that the first of two tools of one name has it.
-        for (path, found) in paths.into_iter().zip(found.into_iter().flatten()) {
+        for (path, found) in paths.into_iter().zip(found) {
             match found.and_then(|plugin| self.offer(plugin)) {
                 Ok(plugin) => report.plugins.push(plugin),
                 Err(error) => report.failed.push((path, error)),
@@ -139,25 +212,95 @@ impl ToolHost {
         Ok(report)
     }
 
-    /// Compiles and describes a component without offering its tools.
+    /// Describes a component without offering its tools. It is compiled where that was not done before.
     ///
     /// # Errors
     /// As [`ToolHost::load`], but for names that are taken.
     pub fn inspect(&self, path: &Path) -> Result<Plugin, ToolError> {
+        self.inspect_file(path, &|_, _| Ok(()))
+    }
+
+    /// Describes an installed component, as [`ToolHost::inspect`].
+    ///
+    /// # Errors
+    /// As there, and when it is not what was installed.
+    pub fn inspect_installed(&self, path: &Path, pins: &Pins) -> Result<Plugin, ToolError> {
+        self.inspect_file(path, &|sha256, words| pins.check(path, sha256, words))
+    }
+
+    fn inspect_file(
+        &self,
+        path: &Path,
+        check: &dyn Fn(&str, &[u8]) -> Result<(), ToolError>,
+    ) -> Result<Plugin, ToolError> {
         let bytes = read_bounded(path, MAX_COMPONENT_BYTES)?;
         let name = name_of_file(path);
-        let beside = Docs::from_file(&name, &Docs::file_beside(path))?;
-        let mut plugin = Plugin::new(&*self.runtime()?, &name, &bytes, beside, self.home.as_deref())?;
+        let beside = Docs::file_beside(path);
+        let words = if beside.exists() { read_bounded(&beside, MAX_DOCS_BYTES)? } else { Vec::new() };
+        let sha256 = hex(&Sha256::digest(&bytes));
+        check(&sha256, &words)?;
+        let source = Source::File(path.to_path_buf());
+        let mut plugin = self.known(&sha256, &words, source, || {
+            let docs = Docs::from_toml(&name, &beside, &words)?;
+            Plugin::new(&*self.runtime()?, &name, &bytes, Some(docs), self.home.as_deref())
+        })?;
         plugin.path = Some(path.to_path_buf());
+        plugin.words_sha256 = (!words.is_empty()).then(|| digest(&words));
         Ok(plugin)
     }
 
-    /// Compiles and describes a component in memory without offering its tools.
+    /// Describes a component in memory without offering its tools.
     ///
     /// # Errors
     /// As [`ToolHost::load`], but for names that are taken.
     pub fn inspect_bytes(&self, name: &str, bytes: &[u8]) -> Result<Plugin, ToolError> {
         Plugin::new(&*self.runtime()?, name, bytes, None, self.home.as_deref())
+    }
+
+    /// The same with the text of the TOML file that gives it words.
+    ///
+    /// # Errors
+    /// As there, and when the words cannot be read.
+    pub fn inspect_bytes_with(&self, name: &str, bytes: &[u8], words: &[u8]) -> Result<Plugin, ToolError> {
+        let docs = Docs::from_toml(name, &Docs::file_beside(Path::new(name)), words)?;
+        let plugin = Plugin::new(&*self.runtime()?, name, bytes, Some(docs), self.home.as_deref())?;
+        // It is loaded from a file soon, perhaps by a shell that is open.
+        if let Some(cache) = &self.cache_dir {
+            Described::new(cache).put(&plugin, words);
+        }
+        Ok(plugin)
+    }
+
+    /// Describes a plugin that is part of the program, without offering its tools.
+    ///
+    /// # Errors
+    /// As [`ToolHost::load`], but for names that are taken.
+    pub fn inspect_bundled(&self, bundled: &'static Bundled) -> Result<Plugin, ToolError> {
+        let sha256 = hex(&Sha256::digest(bundled.bytes));
+        self.known(&sha256, &[], Source::Program(bundled.bytes), || {
+            self.inspect_bytes(bundled.name, bundled.bytes)
+        })
+    }
+
+    /// The description that was made before, or else a new one, which is kept.
+    fn known(
+        &self,
+        sha256: &str,
+        words: &[u8],
+        source: Source,
+        describe: impl FnOnce() -> Result<Plugin, ToolError>,
+    ) -> Result<Plugin, ToolError> {
+        let described = self.cache_dir.as_deref().map(Described::new);
+        if let Some(plugin) =
+            described.as_ref().and_then(|it| it.get(sha256, words, source, self.home.as_deref()))
+        {
+            return Ok(plugin);
+        }
+        let plugin = describe()?;
+        if let Some(described) = described {
+            described.put(&plugin, words);
+        }
+        Ok(plugin)
     }
 
     /// Takes a plugin's tools back. False when it was not loaded. Calls under way end normally.
@@ -211,17 +354,20 @@ impl ToolHost {
     ) -> Result<CallOutput, Fault> {
         let started = Instant::now();
         let tool = &function.tool;
-        let arguments = value::arguments(&function.params, arguments)
-            .map_err(|misfit| fault::arguments(tool, &misfit))?;
         let runtime = self.runtime().map_err(|error| fault::host(tool, &error))?;
+        let linked =
+            function.code.get(&runtime, &function.plugin).map_err(|error| fault::host(tool, &error))?;
+        let export = linked.export(&function.export).ok_or_else(|| fault::gone(tool))?;
+        let arguments =
+            value::arguments(&export.params, arguments).map_err(|misfit| fault::arguments(tool, &misfit))?;
         // A tool has only the rights of the kinds that it says it needs.
         let scope = scope.of_kinds(function.needs.as_deref());
         let limits = self.limits.raised(&scope.rights);
         let sandbox = Sandbox::new(&limits, &function.plugin, tool, scope, cancel.clone());
         let results = runtime
-            .run(&function.target, &arguments, &limits, sandbox)
+            .run(Target { linked: &linked, export }, &arguments, &limits, sandbox)
             .map_err(|stop| fault::stopped(tool, stop, &limits))?;
-        let mut value = fault::outcome(tool, function.result.as_ref(), results.first())?;
+        let mut value = fault::outcome(tool, export.result.as_ref(), results.first())?;
         let attachments = attach::take(&mut value);
         let text = attach::written(&value);
         if text.len() > limits.output_bytes {
@@ -255,10 +401,16 @@ impl ToolHost {
         Ok(runtime)
     }
 
+    /// Offers a plugin's tools, in the place of those of the same plugin from the same file.
     fn offer(&self, plugin: Plugin) -> Result<Arc<Plugin>, ToolError> {
         let mut loaded = self.loaded.write().unwrap_or_else(PoisonError::into_inner);
+        let same = |other: &Arc<Plugin>| {
+            other.name == plugin.name && other.path.is_some() && other.path == plugin.path
+        };
+        let before = loaded.plugins.iter().position(same);
         for function in &plugin.functions {
-            if let Some(holder) = loaded.functions.get(&function.tool) {
+            let holder = loaded.functions.get(&function.tool);
+            if let Some(holder) = holder.filter(|it| before.is_none() || it.plugin != plugin.name) {
                 return Err(ToolError::Clash {
                     tool: function.tool.clone(),
                     plugin: plugin.name,
@@ -266,11 +418,43 @@ impl ToolHost {
                 });
             }
         }
+        if before.is_some() {
+            loaded.functions.retain(|_, function| function.plugin != plugin.name);
+        }
         for function in &plugin.functions {
             loaded.functions.insert(function.tool.clone(), Arc::clone(function));
         }
         let plugin = Arc::new(plugin);
-        loaded.plugins.push(Arc::clone(&plugin));
+        match before {
+            Some(at) => loaded.plugins[at] = Arc::clone(&plugin),
+            None => loaded.plugins.push(Arc::clone(&plugin)),
+        }
         Ok(plugin)
     }
+}
+
+/// Does the same with all of them, on as many threads as there are processors. Each thread takes the next
+/// one that is left: some take far longer than others.
+fn side_by_side<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let next = AtomicUsize::new(0);
+    let take = || {
+        let mut done = Vec::new();
+        loop {
+            let at = next.fetch_add(1, Ordering::Relaxed);
+            let Some(item) = items.get(at) else { return done };
+            done.push((at, work(item)));
+        }
+    };
+    let mut done: Vec<(usize, R)> = std::thread::scope(|scope| {
+        let others: Vec<_> = (1..threads.min(items.len())).map(|_| scope.spawn(take)).collect();
+        let mine = take();
+        let theirs = others.into_iter().flat_map(|thread| match thread.join() {
+            Ok(done) => done,
+            Err(panic) => std::panic::resume_unwind(panic),
+        });
+        theirs.chain(mine).collect()
+    });
+    done.sort_unstable_by_key(|(at, _)| *at);
+    done.into_iter().map(|(_, done)| done).collect()
 }

@@ -5,6 +5,8 @@
 pub mod attach;
 pub mod bench;
 pub mod bundled;
+mod code;
+mod described;
 pub mod docs;
 mod error;
 mod fault;
@@ -15,6 +17,7 @@ mod kept;
 pub mod kit;
 mod limits;
 mod net;
+pub mod package;
 mod plugin;
 pub mod rights;
 mod runtime;
@@ -25,7 +28,7 @@ mod ticker;
 mod value;
 
 pub use error::ToolError;
-pub use host::{CallOutput, FolderReport, ToolHost};
+pub use host::{CallOutput, FolderReport, InstalledChange, ToolHost};
 pub use limits::Limits;
 pub use plugin::{Plugin, checked_name};
 pub use services::{Level, NoServices, Scope, Services};

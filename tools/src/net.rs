@@ -319,23 +319,33 @@ async fn read(mut answer: reqwest::Response, at_most: u64) -> Result<Response, F
 
 /// Why a request failed, in one line and without what stands behind the host in its URL.
 fn failed(url: &Url, error: &reqwest::Error) -> Failure {
+    let (reason, is_tls) = told(error);
+    let message = format!("{}: {reason}", origin(url));
+    if is_tls { Failure::Insecure(message) } else { Failure::Unreachable(message) }
+}
+
+/// Why a request failed, in one line.
+pub(crate) fn reason(error: &reqwest::Error) -> String {
+    told(error).0
+}
+
+/// The innermost reason, and whether it is one of TLS.
+fn told(error: &reqwest::Error) -> (String, bool) {
     let mut reasons = Vec::new();
     let mut source: Option<&dyn std::error::Error> = std::error::Error::source(error);
     while let Some(error) = source {
         reasons.push(error.to_string());
         source = error.source();
     }
-    let origin = origin(url);
     if let Some(words) = reasons.iter().find_map(|reason| untrusted(reason)) {
-        return Failure::Insecure(format!("{origin}: {words}"));
+        return (words.to_owned(), true);
     }
     let last = reasons.last().map_or_else(|| "the connection broke".to_owned(), Clone::clone);
-    let message = format!("{origin}: {}", crate::text::one_line(&last, 300));
     let is_tls = reasons.iter().any(|reason| {
         let reason = reason.to_ascii_lowercase();
         reason.contains("certificate") || reason.contains("tls") || reason.contains("handshake")
     });
-    if is_tls { Failure::Insecure(message) } else { Failure::Unreachable(message) }
+    (crate::text::one_line(&last, 300), is_tls)
 }
 
 /// What people meet of the reasons of rustls, in plain words.

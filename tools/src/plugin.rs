@@ -5,15 +5,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use lucid_kernel::abi::ToolSpec;
-use wasmtime::component::types::{ComponentFunc, ComponentItem};
-use wasmtime::component::{Component, ComponentExportIndex, InstancePre, Type};
+use sha2::{Digest, Sha256};
+use wasmtime::component::types::ComponentFunc;
 
+use crate::code::{Code, Export, Linked};
 use crate::docs::{Docs, FunctionDocs};
 use crate::error::ToolError;
 use crate::limits::{MAX_NAME_CHARS, MAX_TOOLS};
-use crate::rights::Rights;
-use crate::runtime::{Runtime, Target};
-use crate::sandbox::Sandbox;
+use crate::rights::{Right, Rights, RightsTable};
+use crate::runtime::Runtime;
+use crate::text::hex;
 use crate::value::{self, Unsupported, schema};
 
 /// A component that was compiled and found usable.
@@ -29,32 +30,35 @@ pub struct Plugin {
     pub path: Option<PathBuf>,
     /// The size of the component, in bytes.
     pub size_bytes: u64,
+    /// The SHA-256 of the component, in hexadecimal digits.
+    pub sha256: String,
+    /// That of the words beside it, when there are some.
+    pub(crate) words_sha256: Option<String>,
     /// Its tools.
     pub tools: Vec<ToolSpec>,
     /// Functions that it exports and that cannot be tools, with the reason.
     pub refused: Vec<(String, String)>,
     /// What it asks for.
     pub asks: Rights,
+    /// The interfaces that it imports, such as `wasi:filesystem/types@0.2.6`.
+    pub imports: Vec<String>,
+    /// The same as it is written, with `~` in it.
+    pub(crate) rights: RightsTable,
     pub(crate) functions: Vec<Arc<Function>>,
     /// By tool: what says what a call of it would do, for the user who is asked.
     pub(crate) previews: BTreeMap<String, Arc<Function>>,
 }
 
-/// One function of a plugin, ready to run.
+/// One function of a plugin.
+#[derive(Debug)]
 pub(crate) struct Function {
     pub plugin: String,
     pub tool: String,
-    pub params: Vec<(String, Type)>,
-    pub result: Option<Type>,
+    /// `name`, or `interface#name`, as the component exports it.
+    pub export: String,
     /// The kinds of rights that it needs; all when none.
     pub needs: Option<Vec<String>>,
-    pub target: Target,
-}
-
-impl std::fmt::Debug for Function {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Function").field("tool", &self.tool).finish_non_exhaustive()
-    }
+    pub code: Arc<Code>,
 }
 
 impl Plugin {
@@ -70,28 +74,40 @@ impl Plugin {
         let mut docs = Docs::from_component(name, bytes)?;
         docs.overlay(beside.unwrap_or_default());
         let name = checked_name(docs.plugin.as_deref().unwrap_or(name))?;
-        let asks = docs.rights.rights(home).map_err(|error| ToolError::Docs {
-            plugin: name.clone(),
-            place: "its rights".into(),
-            reason: error.to_string(),
-        })?;
-        let linked = runtime.link(&name, &component)?;
+        let asks = asks(&name, &docs.rights, home)?;
+        let linked = Linked::new(runtime, &name, &component)?;
         let mut plugin = Self {
             version: docs.version.clone(),
             description: docs.description.clone(),
             path: None,
             size_bytes: bytes.len() as u64,
+            sha256: hex(&Sha256::digest(bytes)),
+            words_sha256: None,
             tools: Vec::new(),
             refused: Vec::new(),
             functions: Vec::new(),
             previews: BTreeMap::new(),
             asks,
+            imports: linked.imports.clone(),
+            rights: docs.rights.clone(),
             name,
         };
-        for export in exported_functions(runtime, &component) {
-            plugin.add(export, &docs, &linked)?;
+        let code = Arc::new(Code::linked(Arc::clone(&linked)));
+        for export in &linked.exports {
+            plugin.add(export, &docs, &code)?;
         }
+        plugin.set_previews_apart(&linked);
         plugin.checked()
+    }
+
+    /// What it asks for and cannot use, because it imports nothing that needs it.
+    pub fn asks_in_vain(&self) -> impl Iterator<Item = &Right> {
+        let is_used = |right: &&Right| {
+            let fronts = right.interfaces();
+            fronts.is_empty()
+                || fronts.iter().any(|front| self.imports.iter().any(|it| it.starts_with(front)))
+        };
+        self.asks.iter().filter(move |right| !is_used(right))
     }
 
     /// The rights that a tool of it asks for.
@@ -100,16 +116,16 @@ impl Plugin {
         self.asks.of_kinds(function.and_then(|function| function.needs.as_deref()))
     }
 
-    fn add(&mut self, export: Export, docs: &Docs, linked: &InstancePre<Sandbox>) -> Result<(), ToolError> {
+    fn add(&mut self, export: &Export, docs: &Docs, code: &Arc<Code>) -> Result<(), ToolError> {
         if self.functions.len() >= MAX_TOOLS {
             let plugin = self.name.clone();
             return Err(ToolError::TooMany { plugin, what: "functions", limit: MAX_TOOLS });
         }
         let words = docs.function(&export.path, &export.name);
-        let (params, result, parameters) = match signature(&export.ty, &words) {
-            Ok(signature) => signature,
+        let parameters = match described(&export.ty, &words) {
+            Ok(parameters) => parameters,
             Err(unsupported) => {
-                self.refused.push((export.path, unsupported.to_string()));
+                self.refused.push((export.path.clone(), unsupported.to_string()));
                 return Ok(());
             }
         };
@@ -129,24 +145,20 @@ impl Plugin {
         self.functions.push(Arc::new(Function {
             plugin: self.name.clone(),
             tool,
-            params,
-            target: Target {
-                component: linked.clone(),
-                export: export.index,
-                results: usize::from(result.is_some()),
-            },
-            result,
+            export: export.path.clone(),
             needs: words.needs,
+            code: Arc::clone(code),
         }));
         Ok(())
     }
 
     /// Sets those functions apart that say what another one would do: they are named like it, with
     /// `-preview` behind, and take the same. The model is not told of them.
-    fn set_previews_apart(&mut self) {
+    fn set_previews_apart(&mut self, linked: &Linked) {
+        let params = |function: &Function| linked.export(&function.export).map(|export| &export.params);
         for function in self.functions.clone() {
             let preview = format!("{}_preview", function.tool);
-            let says = |other: &Arc<Function>| other.tool == preview && other.params == function.params;
+            let says = |other: &Arc<Function>| other.tool == preview && params(other) == params(&function);
             let found = self.functions.iter().position(says);
             if let Some(at) = found {
                 self.tools.retain(|tool| tool.name != preview);
@@ -155,8 +167,7 @@ impl Plugin {
         }
     }
 
-    fn checked(mut self) -> Result<Self, ToolError> {
-        self.set_previews_apart();
+    fn checked(self) -> Result<Self, ToolError> {
         if !self.tools.is_empty() {
             return Ok(self);
         }
@@ -195,53 +206,24 @@ fn tool_name(plugin: &str, function: &str) -> String {
     full.to_ascii_lowercase().replace('-', "_")
 }
 
-struct Export {
-    /// `name`, or `interface#name`.
-    path: String,
-    name: String,
-    ty: ComponentFunc,
-    index: ComponentExportIndex,
+/// What a plugin asks for, with the user's home folder where it says `~`.
+pub(crate) fn asks(plugin: &str, rights: &RightsTable, home: Option<&Path>) -> Result<Rights, ToolError> {
+    rights.rights(home).map_err(|error| ToolError::Docs {
+        plugin: plugin.into(),
+        place: "its rights".into(),
+        reason: error.to_string(),
+    })
 }
 
-/// The functions of the world and of the interfaces that it exports, in the component's order.
-fn exported_functions(runtime: &Runtime, component: &Component) -> Vec<Export> {
-    let engine = &runtime.engine;
-    let mut found = Vec::new();
-    for (name, item) in component.component_type().exports(engine) {
-        match item.ty {
-            ComponentItem::ComponentFunc(ty) => {
-                if let Some(index) = component.get_export_index(None, name) {
-                    found.push(Export { path: name.into(), name: name.into(), ty, index });
-                }
-            }
-            ComponentItem::ComponentInstance(interface) => {
-                let parent = component.get_export_index(None, name);
-                for (inner, item) in interface.exports(engine) {
-                    let index = component.get_export_index(parent.as_ref(), inner);
-                    if let (ComponentItem::ComponentFunc(ty), Some(index)) = (item.ty, index) {
-                        let path = format!("{name}#{inner}");
-                        found.push(Export { path, name: inner.into(), ty, index });
-                    }
-                }
-            }
-            _ => {}
-        }
-    }
-    found
-}
-
-type Signature = (Vec<(String, Type)>, Option<Type>, serde_json::Value);
-
-fn signature(ty: &ComponentFunc, docs: &FunctionDocs) -> Result<Signature, Unsupported> {
+/// The schema of a function's parameters, when it can be a tool.
+fn described(ty: &ComponentFunc, docs: &FunctionDocs) -> Result<serde_json::Value, Unsupported> {
     if ty.async_() {
         let what = "an asynchronous call".to_owned();
         return Err(Unsupported { path: "the function itself".into(), what });
     }
     let parameters = value::parameters(ty.params(), docs)?;
-    let result = ty.results().next();
-    if let Some(result) = &result {
+    if let Some(result) = &ty.results().next() {
         schema::check_result(result)?;
     }
-    let params = ty.params().map(|(name, ty)| (name.to_owned(), ty)).collect();
-    Ok((params, result, parameters))
+    Ok(parameters)
 }

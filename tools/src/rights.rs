@@ -129,6 +129,21 @@ impl FromStr for Right {
 }
 
 impl Right {
+    /// The fronts of the interfaces one of which a component imports to use it; none when it needs no
+    /// import.
+    pub(crate) const fn interfaces(&self) -> &'static [&'static str] {
+        match self {
+            Self::Read(_) | Self::Write(_) => &["wasi:filesystem/"],
+            Self::Net(_) => &["lucid:tool/http@", "wasi:http/"],
+            Self::Secret { .. } => &["lucid:tool/http@"],
+            Self::Env(_) => &["wasi:cli/environment@"],
+            Self::Disk => &["lucid:tool/disk@"],
+            Self::Ask(_) => &["lucid:tool/kernel@"],
+            Self::Keep(_) => &["lucid:tool/kv@"],
+            Self::Memory(_) | Self::Time(_) | Self::Output(_) => &[],
+        }
+    }
+
     /// Its kind: what stands before the colon.
     pub const fn kind(&self) -> &'static str {
         match self {

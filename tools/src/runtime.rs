@@ -4,9 +4,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use lucid_kernel::port::CancelFlag;
-use wasmtime::component::{Component, ComponentExportIndex, InstancePre, Linker, Val};
+use wasmtime::component::{Component, InstancePre, Linker, Val};
 use wasmtime::{Cache, CacheConfig, Config, Engine, Store};
 
+use crate::code::{Export, Linked};
 use crate::error::ToolError;
 use crate::limits::{LIFT_BYTES_PER_OUTPUT_BYTE, Limits, MAX_CACHE_BYTES, MAX_GUEST_STACK_BYTES, TICK_MS};
 use crate::sandbox::{self, Sandbox};
@@ -22,10 +23,10 @@ pub(crate) struct Runtime {
 }
 
 /// What a call runs: an export of a linked component.
-pub(crate) struct Target {
-    pub component: InstancePre<Sandbox>,
-    pub export: ComponentExportIndex,
-    pub results: usize,
+#[derive(Clone, Copy)]
+pub(crate) struct Target<'a> {
+    pub linked: &'a Linked,
+    pub export: &'a Export,
 }
 
 /// How a call ended that gave no result.
@@ -55,7 +56,7 @@ impl Runtime {
         config.epoch_interruption(true).max_wasm_stack(MAX_GUEST_STACK_BYTES);
         if let Some(dir) = cache_dir {
             let mut cache = CacheConfig::new();
-            cache.with_directory(dir).with_files_total_size_soft_limit(MAX_CACHE_BYTES);
+            cache.with_directory(dir.join("code")).with_files_total_size_soft_limit(MAX_CACHE_BYTES);
             config.cache(Some(Cache::new(cache).map_err(fault)?));
         }
         let engine = Engine::new(&config).map_err(fault)?;
@@ -93,7 +94,7 @@ impl Runtime {
     /// The epoch stops a guest that spins; the timers stop one that sleeps in a host call.
     pub(crate) fn run(
         &self,
-        target: &Target,
+        target: Target<'_>,
         arguments: &[Val],
         limits: &Limits,
         sandbox: Sandbox,
@@ -116,7 +117,7 @@ impl Runtime {
 
     async fn call(
         &self,
-        target: &Target,
+        target: Target<'_>,
         arguments: &[Val],
         limits: &Limits,
         sandbox: Sandbox,
@@ -164,14 +165,14 @@ impl Drop for Ends {
 
 async fn execute(
     store: &mut Store<Sandbox>,
-    target: &Target,
+    target: Target<'_>,
     arguments: &[Val],
 ) -> wasmtime::Result<Vec<Val>> {
-    let instance = target.component.instantiate_async(&mut *store).await?;
+    let instance = target.linked.instance.instantiate_async(&mut *store).await?;
     let function = instance
-        .get_func(&mut *store, target.export)
+        .get_func(&mut *store, target.export.index)
         .ok_or_else(|| wasmtime::Error::msg("the export is no function"))?;
-    let mut results = vec![Val::Bool(false); target.results];
+    let mut results = vec![Val::Bool(false); usize::from(target.export.result.is_some())];
     function.call_async(&mut *store, arguments, &mut results).await?;
     Ok(results)
 }

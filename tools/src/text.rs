@@ -1,5 +1,10 @@
 //! Texts of guests on their way to a person or to the model.
 
+/// Bytes as hexadecimal digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// A text in one line, cut at `limit` characters: it stands in the model's window.
 pub(crate) fn one_line(text: &str, limit: usize) -> String {
     let plain = |c: char| if c.is_control() { ' ' } else { c };

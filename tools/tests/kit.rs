@@ -5,7 +5,7 @@ mod common;
 
 use std::path::Path;
 
-use common::{call, runs};
+use common::runs;
 use lucid_tools::docs::{Docs, SECTION};
 use lucid_tools::kit::{self, KitError, Language};
 use lucid_tools::{Limits, ToolError, ToolHost, bundled, checked_name};
@@ -51,38 +51,6 @@ fn a_file_beside_a_component_has_the_last_word() {
     std::fs::write(path.with_extension("toml"), "description = [1]").unwrap();
     let error = host.inspect(&path).unwrap_err();
     assert!(matches!(error, ToolError::Docs { .. }) && error.to_string().contains("mine.toml"), "{error}");
-}
-
-#[test]
-fn installed_plugins_are_replaced_listed_and_removed() {
-    let dir = tempfile::tempdir().unwrap();
-    let folder = dir.path().join("plugins");
-    let file = dir.path().join("My_Tool.wasm");
-    std::fs::write(&file, wat::parse_str(runs("act", "nop")).unwrap()).unwrap();
-    let fresh = || {
-        let host = ToolHost::new(None, Limits::default());
-        host.load_bundled().unwrap();
-        host.load_folder(&folder).unwrap();
-        host
-    };
-    for _ in 0..2 {
-        let installed = kit::install(&fresh(), &file, &folder).unwrap();
-        assert_eq!((installed.name.as_str(), installed.tools), ("my-tool", vec!["my_tool_act".to_owned()]));
-    }
-    let host = fresh();
-    assert_eq!(call(&host, "my_tool_act", json!({})).unwrap().text, "done");
-    assert_eq!(kit::list(&host, &folder).unwrap().len(), bundled::COMPONENTS.len() + 1);
-
-    // Another plugin whose tool has the same name is refused, and the folder stays as it is.
-    let clash = dir.path().join("my.wasm");
-    std::fs::write(&clash, wat::parse_str(runs("tool-act", "nop")).unwrap()).unwrap();
-    let error = kit::install(&host, &clash, &folder).unwrap_err();
-    assert!(matches!(error, KitError::Tool(ToolError::Clash { .. })), "{error}");
-
-    kit::remove("my-tool", &folder).unwrap();
-    assert!(matches!(kit::remove("my-tool", &folder), Err(KitError::NotInstalled { .. })));
-    assert!(kit::remove("../my-tool", &folder).is_err());
-    assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 0);
 }
 
 #[test]

@@ -1,5 +1,5 @@
-//! The page table: every page a process ever had, resident or not. Nothing leaves it, so nothing
-//! is lost by eviction; what an evicted page says stands in the journal.
+//! The page table: every page a process ever had, resident or not. Nothing leaves it but instructions
+//! that hold no longer, so nothing is lost by eviction; what an evicted page says stands in the journal.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -51,6 +51,12 @@ impl PageTable {
     /// What a page says; none when it is not resident.
     pub fn content(&self, id: PageId) -> Option<&Content> {
         self.contents.get(&id)
+    }
+
+    /// Takes a page out that is no part of any file and that nothing refers to any more.
+    pub(crate) fn remove(&mut self, id: PageId) {
+        self.contents.remove(&id);
+        self.pages.remove(&id);
     }
 
     /// Lets go of what a page says, which stands in the journal.

@@ -52,6 +52,13 @@ impl ContextWindow {
         }
     }
 
+    /// Puts a page in the place of the first one.
+    pub fn replace_front(&mut self, page: &Page) {
+        if let Some(front) = self.slots.first_mut() {
+            *front = Slot::of(page);
+        }
+    }
+
     /// Takes pages out; they stay in the table.
     pub fn remove(&mut self, gone: impl Fn(&Slot) -> bool) {
         self.slots.retain(|slot| !gone(slot));

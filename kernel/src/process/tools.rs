@@ -1,8 +1,12 @@
 //! What a process does with tools: telling the model of them, granting them rights, letting them run.
 
-use super::{NewPage, Phase, Process, Step, Then};
-use crate::abi::{Call, Effect, Extent, Label, Provenance, Role, TokenCount, ToolSpec, Trust, Want};
+use super::{NewPage, Phase, Process, Step, Then, boot_page, room_of_front, too_many_tools};
+use crate::abi::{
+    Call, Effect, Encoded, Extent, Label, PageId, Provenance, Role, TokenCount, ToolSpec, Trust, Want,
+};
+use crate::error::KernelError;
 use crate::memory::page::Place;
+use crate::memory::window::{Slot, used};
 use crate::memory::{Content, PageKind};
 use crate::policy::Verdict;
 use crate::prompt;
@@ -57,6 +61,34 @@ impl Process {
             self.admit(page, content, step);
         }
         taken
+    }
+
+    /// Takes other tools, told by other instructions. What was told of the old ones leaves the window.
+    ///
+    /// # Errors
+    /// When there is no room for the instructions; half of it is done then.
+    pub(crate) fn replace_tools(
+        &mut self,
+        id: PageId,
+        system: &Encoded,
+        tools: &[ToolSpec],
+        step: &mut Step<'_>,
+    ) -> Result<(), KernelError> {
+        let (page, content) = boot_page(id, system.clone(), step.event);
+        let tokens = used([Slot::of(&page)].into_iter(), &step.config.chat);
+        let of_tool = |id: &PageId| self.table.get(*id).is_some_and(|page| page.kind == PageKind::Tool);
+        let told: Vec<PageId> = self.window.slots().iter().map(|slot| slot.page).filter(of_tool).collect();
+        let before = self.window.slots().first().map(|slot| slot.page);
+        self.window.replace_front(&page);
+        self.window.remove(|slot| told.contains(&slot.page));
+        self.table.insert(page, content);
+        before.into_iter().for_each(|before| self.table.remove(before));
+        self.evicted(&told, step);
+        if tokens > room_of_front(step.config) || !self.make_room(&[], step) {
+            return Err(too_many_tools(tokens, step.config));
+        }
+        self.tools = tools.to_vec();
+        Ok(())
     }
 
     /// Lets a call run, asks about it, or refuses it: as policy says, and the rights that it lacks.

@@ -4,12 +4,14 @@ use std::path::Path;
 
 use lucid_tools::ToolError;
 use lucid_tools::kit::{self, KitError};
+use lucid_tools::package::Pins;
+use lucid_tools::rights::Rights;
 use serde_json::json;
 
-use super::{PluginCmd, out, rights, tryout};
+use super::{PluginCmd, dev, out, package, rights, tryout};
 use crate::exit::{self, Failure};
 use crate::home::Home;
-use crate::plugins::host;
+use crate::plugins::{GrantFile, host};
 
 /// Runs `lucid plugin …`.
 ///
@@ -28,38 +30,42 @@ pub fn run(home: &Home, command: &PluginCmd) -> Result<u8, Failure> {
             out::line(&built.path.display().to_string());
             out::note(&format!("{}: {}, built by {}", built.name, out::bytes(built.bytes), built.compiler));
         }
-        PluginCmd::Install { file } => install(home, file)?,
+        PluginCmd::Install(args) => return package::install(home, args),
+        PluginCmd::Update { names, check, json } => return package::update(home, names, *check, *json),
+        PluginCmd::Publish(args) => return package::publish(home, args),
+        PluginCmd::Sign { file, key } => return package::sign(home, file, key.as_deref()),
+        PluginCmd::Keygen(args) => return package::keygen(home, args),
         PluginCmd::Inspect { name, json } => return rights::inspect(home, name, *json),
         PluginCmd::Grant { name, rights, yes } => return rights::grant(home, name, rights, *yes),
         PluginCmd::Revoke { name, rights } => return rights::revoke(home, name, rights),
         PluginCmd::Call(args) => return tryout::call(home, args),
+        PluginCmd::Dev { dir } => return dev::run(home, dir),
         PluginCmd::Test { dir } => return tryout::test(home, dir),
         PluginCmd::Rm { name } => {
             kit::remove(name, &home.plugins_dir()).map_err(failure)?;
-            out::note(&format!("removed {name}"));
+            // Another one of this name must not have what this one was granted.
+            let granted = GrantFile::new(home).of(name)?;
+            GrantFile::new(home).change(name, |rights| *rights = Rights::default())?;
+            let and = if granted.is_empty() { "" } else { ", and what it was granted" };
+            out::note(&format!("removed {name}{and}"));
         }
         PluginCmd::List { json } => list(home, *json)?,
     }
     Ok(exit::OK)
 }
 
-fn install(home: &Home, file: &Path) -> Result<(), Failure> {
-    let host = host(home);
-    host.load_bundled().map_err(|error| failure(error.into()))?;
-    host.load_folder(&home.plugins_dir()).map_err(|error| failure(error.into()))?;
-    let installed = kit::install(&host, file, &home.plugins_dir()).map_err(failure)?;
-    out::note(&format!("installed {} with {}", installed.name, installed.tools.join(", ")));
-    out::line(&installed.path.display().to_string());
-    Ok(())
-}
-
 fn list(home: &Home, json: bool) -> Result<(), Failure> {
     let found = kit::list(&host(home), &home.plugins_dir()).map_err(failure)?;
+    let pins = Pins::read(&home.plugins_dir()).map_err(|error| failure(error.into()))?;
+    let grants = GrantFile::new(home).all()?;
     if json {
         let objects: Vec<_> = found.iter().map(|(path, plugin)| match plugin {
             Ok(plugin) => json!({
                 "name": plugin.name, "version": plugin.version, "path": plugin.path, "bytes": plugin.size_bytes,
-                "description": plugin.description, "tools": plugin.tools,
+                "description": plugin.description, "tools": plugin.tools, "sha256": plugin.sha256,
+                "asks": plugin.asks, "granted": grants.get(&plugin.name).map(|granted| (**granted).clone()),
+                "from": pins.get(&plugin.name).map(|pin| &pin.from),
+                "key": pins.get(&plugin.name).and_then(|pin| pin.key.as_ref()),
             }),
             Err(error) => json!({ "path": path, "error": error.to_string() }),
         }).collect();
@@ -75,6 +81,13 @@ fn list(home: &Home, json: bool) -> Result<(), Failure> {
                     plugin.name,
                     out::bytes(plugin.size_bytes)
                 )));
+                let granted = grants.get(&plugin.name).cloned().unwrap_or_default();
+                for right in granted.iter() {
+                    out::line(&out::clean(&format!("    may {} ({right})", right.words())));
+                }
+                for right in plugin.asks.beyond(&granted).iter() {
+                    out::line(&out::clean(&format!("    asks to {} ({right})", right.words())));
+                }
                 for tool in &plugin.tools {
                     out::line(&out::clean(&format!("    {}: {}", tool.name, tool.description)));
                 }

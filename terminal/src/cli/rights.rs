@@ -7,7 +7,6 @@ use std::sync::Arc;
 use lucid_tools::rights::{Right, Rights};
 use lucid_tools::{Plugin, ToolError, ToolHost, bundled};
 use serde_json::json;
-use sha2::{Digest, Sha256};
 
 use super::{SecretCmd, out};
 use crate::exit::{self, Failure};
@@ -22,7 +21,7 @@ pub fn load(host: &ToolHost, home: &Home, name: &str) -> Result<Arc<Plugin>, Fai
         return host.load(path).map_err(failed);
     }
     if let Some(bundled) = bundled::find(name) {
-        return host.load_bytes(bundled.name, bundled.bytes).map_err(failed);
+        return host.load_bundled_one(bundled).map_err(failed);
     }
     let name = lucid_tools::checked_name(name).map_err(|error| Failure::usage(error.to_string()))?;
     let file = home.plugins_dir().join(format!("{name}.wasm"));
@@ -30,7 +29,7 @@ pub fn load(host: &ToolHost, home: &Home, name: &str) -> Result<Arc<Plugin>, Fai
         let advice = "`lucid plugin list` shows what there is";
         return Err(Failure::usage(format!("there is no plugin {name}; {advice}")));
     }
-    host.load(&file).map_err(failed)
+    host.load_installed_one(&file).map_err(failed)
 }
 
 /// Rights as they are written; `all` stands for all that the plugin asks for. A folder may begin with
@@ -135,7 +134,7 @@ pub fn inspect(home: &Home, name: &str, json: bool) -> Result<u8, Failure> {
             "description": plugin.description,
             "path": plugin.path,
             "bytes": plugin.size_bytes,
-            "sha256": sha256(&plugin)?,
+            "sha256": plugin.sha256,
             "tools": plugin.tools,
             "refused": plugin.refused,
             "asks": plugin.asks,
@@ -147,13 +146,16 @@ pub fn inspect(home: &Home, name: &str, json: bool) -> Result<u8, Failure> {
     let place =
         plugin.path.as_ref().map_or_else(|| "part of lucid".into(), |path| path.display().to_string());
     out::line(&out::clean(&format!("{}{version}: {}", plugin.name, plugin.description)));
-    out::line(&format!("{place}, {}, sha256 {}", out::bytes(plugin.size_bytes), sha256(&plugin)?));
+    out::line(&format!("{place}, {}, sha256 {}", out::bytes(plugin.size_bytes), plugin.sha256));
     for right in plugin.asks.iter() {
         let state = if granted.allow(right) { "granted" } else { "asked for" };
         out::line(&out::clean(&format!("  {state:<10} {right}: {}", right.words())));
     }
     for right in granted.iter().filter(|right| !plugin.asks.iter().any(|asked| asked == *right)) {
         out::line(&out::clean(&format!("  granted    {right}: {} (it does not ask for it)", right.words())));
+    }
+    for right in plugin.asks_in_vain() {
+        out::note(&out::clean(&format!("it asks for {right}, but imports nothing that could use it")));
     }
     if plugin.asks.is_empty() && granted.is_empty() {
         out::line("  it asks for no right: it can touch nothing but its arguments");
@@ -167,16 +169,6 @@ pub fn inspect(home: &Home, name: &str, json: bool) -> Result<u8, Failure> {
         out::note(&out::clean(&format!("{function} is left out: it {reason}")));
     }
     Ok(exit::OK)
-}
-
-/// The digest of a plugin's component, in hexadecimal digits.
-fn sha256(plugin: &Plugin) -> Result<String, Failure> {
-    let bytes = match &plugin.path {
-        Some(path) => std::fs::read(path)
-            .map_err(|error| Failure::config(format!("{} cannot be read: {error}", path.display())))?,
-        None => bundled::find(&plugin.name).map(|it| it.bytes.to_vec()).unwrap_or_default(),
-    };
-    Ok(Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 /// Runs `lucid secret …`.

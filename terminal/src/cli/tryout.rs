@@ -1,14 +1,15 @@
 //! `lucid plugin call` and `test`: a plugin is tried without a model.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
 use lucid_kernel::abi::Call;
 use lucid_kernel::port::Disk;
 use lucid_tools::kit::cases::Cases;
+use lucid_tools::package::Origin;
 use lucid_tools::rights::Rights;
-use lucid_tools::{Level, Scope};
+use lucid_tools::{Level, Plugin, Scope, ToolHost};
 use serde_json::{Value, json};
 
 use super::rights::{load, parse};
@@ -88,13 +89,35 @@ fn scope(home: &Home, disk: Option<Arc<dyn Disk>>, rights: Rights) -> Scope {
 /// # Errors
 /// When the plugin is not built, its cases cannot be read, or one of them fails.
 pub fn test(home: &Home, dir: &Path) -> Result<u8, Failure> {
-    let component = built(dir)?;
-    let host = host(home);
-    let plugin = host.load(&component).map_err(|error| Failure::config(error.to_string()))?;
+    let (host, plugin) = built(home, dir)?;
     for tool in &plugin.tools {
         out::line(&out::clean(&format!("{}: {}", tool.name, tool.description)));
         out::line(&out::clean(&format!("  {}", tool.parameters)));
     }
+    run_cases(home, dir, &host, &plugin)
+}
+
+/// Runs the cases alone.
+///
+/// # Errors
+/// As [`test`].
+pub fn try_cases(home: &Home, dir: &Path) -> Result<u8, Failure> {
+    let (host, plugin) = built(home, dir)?;
+    run_cases(home, dir, &host, &plugin)
+}
+
+/// The component that was built in a folder.
+fn built(home: &Home, dir: &Path) -> Result<(ToolHost, Arc<Plugin>), Failure> {
+    let origin = Origin::parse(&dir.to_string_lossy()).map_err(|error| Failure::usage(error.to_string()))?;
+    let Origin::File(component) = origin else {
+        return Err(Failure::usage(format!("{origin} is no folder with a plugin")));
+    };
+    let host = host(home);
+    let plugin = host.load(&component).map_err(|error| Failure::config(error.to_string()))?;
+    Ok((host, plugin))
+}
+
+fn run_cases(home: &Home, dir: &Path, host: &ToolHost, plugin: &Plugin) -> Result<u8, Failure> {
     let cases = Cases::read(dir).map_err(|error| {
         let advice = "write cases there: [[case]] with arguments, and gives, holds or fails";
         Failure::usage(format!("{error}; {advice}"))
@@ -102,8 +125,8 @@ pub fn test(home: &Home, dir: &Path) -> Result<u8, Failure> {
     let (mut all, mut failed) = (0, 0);
     for case in cases.iter() {
         all += 1;
-        let rights = parse(&case.grants, &plugin)?;
-        let ran = case.run(&host, &plugin, &scope(home, None, rights));
+        let rights = parse(&case.grants, plugin)?;
+        let ran = case.run(host, plugin, &scope(home, None, rights));
         let called = format!("{all} {} {}", ran.call.tool, ran.call.arguments);
         match ran.failure {
             None => out::line(&out::clean(&format!("ok    {called}"))),
@@ -118,24 +141,4 @@ pub fn test(home: &Home, dir: &Path) -> Result<u8, Failure> {
     }
     out::note(&format!("{all} cases hold"));
     Ok(exit::OK)
-}
-
-/// The component that was built in a folder.
-fn built(dir: &Path) -> Result<PathBuf, Failure> {
-    let entries =
-        std::fs::read_dir(dir).map_err(|error| Failure::usage(format!("{}: {error}", dir.display())))?;
-    let mut found: Vec<PathBuf> = entries
-        .flatten()
-        .map(|entry| entry.path())
-        .filter(|path| path.extension().is_some_and(|extension| extension == "wasm"))
-        .collect();
-    found.sort();
-    match found.len() {
-        1 => Ok(found.remove(0)),
-        0 => Err(Failure::usage(format!(
-            "{} holds no component; run `lucid plugin build` first",
-            dir.display()
-        ))),
-        _ => Err(Failure::usage(format!("{} holds several components; leave one", dir.display()))),
-    }
 }

@@ -181,6 +181,11 @@ pub enum Notice {
     },
     /// Answers [`Command::Conversations`].
     Conversations(Vec<ConversationRow>),
+    /// A tool came, changed or went.
+    Tools {
+        /// Which, for a person.
+        change: String,
+    },
     /// What is in memory now; sent after every change.
     Memory(Vec<PageRow>),
     /// Answers [`Command::ShowPage`]: the page and its state, or none.

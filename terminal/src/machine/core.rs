@@ -1,5 +1,7 @@
 //! The loop: one message at a time, each event journaled before the kernel takes it.
 
+mod instructions;
+
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -7,13 +9,13 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, Sender, select, unbounded};
 use lucid_disk::RamDisk;
 use lucid_kernel::abi::{
-    Effect, EffectId, Encoded, Event, Extent, Fault, FaultKind, Outcome, PageId, Pid, TokenCount, ToolSpec,
-    TurnEnd, TurnOptions, Want,
+    Effect, EffectId, Encoded, Event, Extent, Fault, FaultKind, Outcome, PageId, Pid, TurnEnd, TurnOptions,
+    Want,
 };
 use lucid_kernel::chat::ChatFormat;
 use lucid_kernel::error::KernelError;
 use lucid_kernel::port::{CancelFlag, DecodeRequest, Disk, Engine, MountOptions};
-use lucid_kernel::{Config, Kernel, prompt, syscall};
+use lucid_kernel::{Config, Kernel};
 
 use super::api::{Command, Notice};
 use super::background::{Background, Work};
@@ -30,11 +32,6 @@ const STOP_TIMEOUT: Duration = Duration::from_millis(500);
 /// The most inputs that wait for the model to load.
 const MAX_WAITING_INPUTS: usize = 16;
 
-/// The instructions name all tools where that takes at most this part of what may be resident, and
-/// no more than so many tokens: each is computed before the first answer.
-const LISTED_PART: TokenCount = 8;
-const LISTED_TOKENS_MAX: TokenCount = 256;
-
 /// What comes in from the machine's own threads.
 pub enum Msg {
     /// An effect was answered.
@@ -47,6 +44,8 @@ pub enum Msg {
     MountsChanged,
     /// Lines of pages that left the window of a conversation.
     Digested(Vec<(Pid, PageId, String)>),
+    /// Tools came, changed or went: what, a line each.
+    ToolsChanged(Vec<String>),
     /// These files are not as they were indexed, and whether they are gone.
     FilesChanged(Vec<(String, bool)>),
 }
@@ -134,6 +133,8 @@ struct Live {
     /// The rights that each question asks for.
     asked: HashMap<EffectId, Vec<Want>>,
     tools: Arc<dyn Tools>,
+    /// Whether there may be other tools than the processes know.
+    are_tools_due: bool,
     /// The first words of pages, of which the kernel knows no more once they left.
     previews: HashMap<PageId, String>,
     session: String,
@@ -300,6 +301,7 @@ impl Machine {
                 }
                 self.show_digest();
             }
+            Msg::ToolsChanged(changes) => self.on_tools_changed(changes),
             Msg::FilesChanged(files) => self.on_changed(&files),
         }
     }
@@ -362,6 +364,8 @@ impl Machine {
             digests: HashMap::new(),
             asked: HashMap::new(),
             tools,
+            // A session that goes on may have been held with other ones.
+            are_tools_due: true,
             previews,
             session: session.clone(),
             seq,
@@ -378,6 +382,8 @@ impl Machine {
         let load_ms = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
         let pid = self.live.as_ref().map_or(pid, |live| live.pid);
         self.tell(Notice::Ready { engine: info, session, pid, load_ms });
+        self.show_tools();
+        self.watch_tools();
         self.wake_background();
         self.tell_memory();
         Ok(())
@@ -394,26 +400,9 @@ impl Machine {
         config.has_disk = self.setup.has_files;
         config.policy.rules.clone_from(&self.setup.rules);
         config.eviction = self.setup.eviction.unwrap_or(config.eviction);
-        let mut specs = if self.setup.tools { tools.specs() } else { Vec::new() };
-        let tokens = |error: lucid_kernel::port::EngineError| {
-            unusable("the instructions cannot be turned into tokens", error.to_string())
-        };
-        let most = (config.budget_tokens() / LISTED_PART).min(LISTED_TOKENS_MAX);
-        let is_listed = pages::describe(engine.as_ref(), &mut specs, most).map_err(tokens)?;
-        let system = prompt::system(is_listed.then_some(&specs[..]), self.setup.has_files);
-        if self.setup.tools {
-            specs.extend(syscall::disk_calls());
-            if !is_listed {
-                let calling = encode(engine.as_ref(), prompt::CALLING).map_err(tokens)?;
-                let calls = syscall::tool_calls().into_iter();
-                specs.extend(calls.map(|call| ToolSpec { described: Some(calling.clone()), ..call }));
-            }
-        }
+        let (system, specs) = self.instructions(engine.as_ref(), tools.as_ref(), &config)?;
         let core = match &self.setup.core {
             Some(memory) => {
-                if self.setup.tools {
-                    specs.extend(syscall::memory_calls());
-                }
                 let place = memory.path().display();
                 let facts =
                     memory.facts().map_err(|error| unusable(&place.to_string(), error.to_string()))?;
@@ -427,7 +416,6 @@ impl Machine {
             }
             None => Vec::new(),
         };
-        let system = encode(engine.as_ref(), &system).map_err(tokens)?;
         let journal = &self.setup.journal;
         journal
             .begin(name, &self.setup.folder, self.setup.now_ms)
@@ -544,6 +532,7 @@ impl Machine {
                     | Event::Remember { .. }
                     | Event::Forget { .. }
                     | Event::Fork { .. }
+                    | Event::Tools { .. }
             );
             let effects = live.kernel.step(event);
             if decoded && !effects.iter().any(|effect| matches!(effect, Effect::Ended { .. })) {
@@ -563,6 +552,7 @@ impl Machine {
         if let Some(live) = self.live.as_ref().filter(|_| self.setup.interactive) {
             live.background.set_busy(live.kernel.processes().values().any(|process| !process.is_idle()));
         }
+        self.show_tools();
         self.show_digest();
     }
 

@@ -82,6 +82,7 @@ impl State {
                 self.note(conversation_list(&rows));
                 self.transcript.scroll = Scroll::Follow;
             }
+            Notice::Tools { change } => self.note(change),
             Notice::Page(id, page) => self.on_page(id, page),
             Notice::Remembered { page, text } => {
                 self.transcript.push(Item::Note(format!("remembered as {page}: {text}")));

@@ -38,17 +38,39 @@ pub struct Built {
 /// # Errors
 /// When the folder holds no plugin, there is no compiler, or the source has mistakes.
 pub fn build(dir: &Path, cache_dir: &Path, on_step: &mut dyn FnMut(&str)) -> Result<Built, KitError> {
+    let made = component(dir, cache_dir, on_step)?;
+    let path = made.project.dir.join(format!("{}.wasm", made.project.name));
+    write_atomically(&path, &made.component)?;
+    let bytes = made.component.len() as u64;
+    Ok(Built { name: made.project.name, path, bytes, compiler: made.compiler })
+}
+
+/// A plugin that was built into memory.
+pub(super) struct Made {
+    pub project: Project,
+    pub component: Vec<u8>,
+    pub compiler: String,
+    /// How the compiler was called, where that is ours to say.
+    pub flags: Vec<String>,
+}
+
+/// Builds the plugin in `dir` into memory.
+pub(super) fn component(
+    dir: &Path,
+    cache_dir: &Path,
+    on_step: &mut dyn FnMut(&str),
+) -> Result<Made, KitError> {
     let project = Project::read(dir)?;
     let mut world = World::read(&project.dir.join("wit"))?;
+    let mut flags = Vec::new();
     let (component, compiler) = match (&project.module, project.language) {
-        (Some(module), _) => {
-            let (made, made_of) = module::component(&project, module, &world, cache_dir, on_step)?;
-            (with_words(made, &project, &world)?, made_of)
-        }
+        (Some(module), _) => module::component(&project, module, &world, cache_dir, on_step)?,
         (None, Language::Rust) => {
             let toolchain = Toolchain::find(cache_dir, on_step)?;
-            let (_, component) = component(&project.dir, &toolchain, cache_dir, on_step)?;
-            (component, toolchain.version)
+            on_step(&compiling(&project, &toolchain.version));
+            let arguments = toolchain.arguments();
+            flags = arguments.iter().map(|argument| argument.to_string_lossy().into_owned()).collect();
+            (rust::component(&project, &toolchain, cache_dir)?, toolchain.version)
         }
         (None, other) => {
             let (made, compiler) = match other {
@@ -56,27 +78,11 @@ pub fn build(dir: &Path, cache_dir: &Path, on_step: &mut dyn FnMut(&str)) -> Res
                 Language::Python => python::component(&project, &world, cache_dir, on_step)?,
                 Language::C | Language::Rust => c::component(&project, &mut world, cache_dir, on_step)?,
             };
-            (with_words(trim::keep_exports(&made, &world.exports())?, &project, &world)?, compiler)
+            (trim::keep_exports(&made, &world.exports())?, compiler)
         }
     };
-    let path = project.dir.join(format!("{}.wasm", project.name));
-    write_atomically(&path, &component)?;
-    Ok(Built { name: project.name, path, bytes: component.len() as u64, compiler })
-}
-
-/// Builds the plugin in Rust in `dir` into memory.
-pub(super) fn component(
-    dir: &Path,
-    toolchain: &Toolchain,
-    cache_dir: &Path,
-    on_step: &mut dyn FnMut(&str),
-) -> Result<(String, Vec<u8>), KitError> {
-    let project = Project::read(dir)?;
-    let world = World::read(&project.dir.join("wit"))?;
-    on_step(&compiling(&project, &toolchain.version));
-    let component = rust::component(&project, toolchain, cache_dir)?;
     let component = with_words(component, &project, &world)?;
-    Ok((project.name, component))
+    Ok(Made { project, component, compiler, flags })
 }
 
 /// What is said before a compiler runs.

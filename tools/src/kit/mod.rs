@@ -1,4 +1,4 @@
-//! What `lucid plugin` does: write a new plugin, build it, install it, list what there is.
+//! What `lucid plugin` does with plugins of one's own: write a new one, build it, list what there is.
 
 mod build;
 mod c;
@@ -6,6 +6,7 @@ pub mod cases;
 mod command;
 mod docs;
 mod folder;
+mod inputs;
 mod javascript;
 mod language;
 mod module;
@@ -21,7 +22,8 @@ mod trim;
 mod world;
 
 pub use build::{Built, build};
-pub use folder::{Found, Installed, install, list, remove};
+pub use folder::{Found, list, remove};
+pub use inputs::{Inputs, inputs};
 pub use language::Language;
 pub use scaffold::new;
 pub use toolchain::Toolchain;

@@ -8,7 +8,6 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::cases::Cases;
-use super::toolchain::Toolchain;
 use super::{KitError, build};
 use crate::error::ToolError;
 use crate::files::{read_bounded, write_atomically};
@@ -16,9 +15,10 @@ use crate::host::ToolHost;
 use crate::limits::Limits;
 use crate::rights::BadRight;
 use crate::services::Scope;
+use crate::text::hex;
 
 /// The bundled plugins, and the one that tests the sandbox.
-const NAMES: &[&str] = &["calc", "text", "time", "files", "fetch", "sql", "hostile"];
+const NAMES: &[&str] = &["calc", "text", "time", "files", "fetch", "sql", "python", "hostile"];
 
 /// The largest source file and the most of them.
 const MAX_SOURCE_BYTES: u64 = 4 << 20;
@@ -62,11 +62,7 @@ pub fn check(
     cache_dir: &Path,
     on_step: &mut dyn FnMut(&str),
 ) -> Result<Vec<(String, Checked)>, KitError> {
-    let toolchain = Toolchain::find(cache_dir, on_step)?;
-    NAMES
-        .iter()
-        .map(|name| Ok(((*name).to_owned(), check_one(repo, name, &toolchain, cache_dir, on_step)?)))
-        .collect()
+    NAMES.iter().map(|name| Ok(((*name).to_owned(), check_one(repo, name, cache_dir, on_step)?))).collect()
 }
 
 /// Builds every bundled plugin and writes components and lock files.
@@ -74,17 +70,16 @@ pub fn check(
 /// # Errors
 /// Those of building and writing.
 pub fn update(repo: &Path, cache_dir: &Path, on_step: &mut dyn FnMut(&str)) -> Result<(), KitError> {
-    let toolchain = Toolchain::find(cache_dir, on_step)?;
     for name in NAMES {
-        let (_, component) = build::component(&plugin_dir(repo, name), &toolchain, cache_dir, on_step)?;
+        let made = build::component(&plugin_dir(repo, name), cache_dir, on_step)?;
         let lock = Lock {
             source_sha256: source_hash(repo, name)?,
-            compiler: toolchain.version.clone(),
-            flags: flags(&toolchain),
-            sha256: hex(&Sha256::digest(&component)),
+            compiler: made.compiler,
+            flags: made.flags,
+            sha256: hex(&Sha256::digest(&made.component)),
         };
         let text = toml::to_string(&lock).map_err(|error| stale(name, error.to_string()))?;
-        write_atomically(&component_file(repo, name), &component)?;
+        write_atomically(&component_file(repo, name), &made.component)?;
         write_atomically(&lock_file(repo, name), text.as_bytes())?;
     }
     Ok(())
@@ -93,7 +88,6 @@ pub fn update(repo: &Path, cache_dir: &Path, on_step: &mut dyn FnMut(&str)) -> R
 fn check_one(
     repo: &Path,
     name: &str,
-    toolchain: &Toolchain,
     cache_dir: &Path,
     on_step: &mut dyn FnMut(&str),
 ) -> Result<Checked, KitError> {
@@ -107,8 +101,9 @@ fn check_one(
     if source_hash(repo, name)? != lock.source_sha256 {
         return Err(stale(name, "the source changed after it was built"));
     }
-    let (_, rebuilt) = build::component(&plugin_dir(repo, name), toolchain, cache_dir, on_step)?;
-    if toolchain.version == lock.compiler && flags(toolchain) == lock.flags {
+    let made = build::component(&plugin_dir(repo, name), cache_dir, on_step)?;
+    let rebuilt = made.component;
+    if made.compiler == lock.compiler && made.flags == lock.flags {
         if rebuilt != kept {
             return Err(stale(name, "the same compiler gives other bytes"));
         }
@@ -119,7 +114,7 @@ fn check_one(
         return Err(stale(name, "its descriptions are not those of the source"));
     }
     passes_cases(repo, name, &rebuilt)?;
-    Ok(Checked::OtherCompiler { found: toolchain.version.clone(), locked: lock.compiler })
+    Ok(Checked::OtherCompiler { found: made.compiler, locked: lock.compiler })
 }
 
 /// Runs a component on the cases of its author.
@@ -143,10 +138,6 @@ fn stale(name: &str, reason: impl Into<String>) -> KitError {
     KitError::Stale { name: name.to_owned(), reason: reason.into() }
 }
 
-fn flags(toolchain: &Toolchain) -> Vec<String> {
-    toolchain.arguments().iter().map(|argument| argument.to_string_lossy().into_owned()).collect()
-}
-
 fn plugin_dir(repo: &Path, name: &str) -> PathBuf {
     repo.join("plugins").join(name)
 }
@@ -163,6 +154,7 @@ fn lock_file(repo: &Path, name: &str) -> PathBuf {
 fn source_hash(repo: &Path, name: &str) -> Result<String, KitError> {
     let plugins = repo.join("plugins");
     let mut files = vec![plugins.join("Cargo.toml"), plugins.join("Cargo.lock")];
+    collect(&plugins.join(name).join("plugin.toml"), &mut files)?;
     for part in ["Cargo.toml", "src", "wit"] {
         collect(&plugins.join(name).join(part), &mut files)?;
         collect(&plugins.join("sdk").join(part), &mut files)?;
@@ -190,8 +182,4 @@ fn collect(path: &Path, files: &mut Vec<PathBuf>) -> Result<(), KitError> {
         }
     }
     Ok(())
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
