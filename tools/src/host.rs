@@ -435,7 +435,7 @@ impl ToolHost {
 
 /// Does the same with all of them, on as many threads as there are processors. Each thread takes the next
 /// one that is left: some take far longer than others.
-fn side_by_side<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+fn side_by_side<'a, T: Sync, R: Send>(items: &'a [T], work: impl Fn(&'a T) -> R + Sync) -> Vec<R> {
     let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let next = AtomicUsize::new(0);
     let take = || {
