@@ -63,7 +63,8 @@ fn same(ty: &Type, path: &str, sent: &Value, got: &Value) -> Result<(), String> 
         Type::Record(fields) => {
             let members = |value: &Value| value.as_object().cloned().unwrap_or_default();
             let (sent, got) = (members(sent), members(got));
-            let known = |map: &Map<String, Value>| map.keys().all(|key| fields.iter().any(|(name, _)| name == key));
+            let known =
+                |map: &Map<String, Value>| map.keys().all(|key| fields.iter().any(|(name, _)| name == key));
             if !known(&sent) || !known(&got) {
                 return Err(format!("{path}: a field that the type has not"));
             }

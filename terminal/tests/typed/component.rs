@@ -15,7 +15,8 @@ const MAX_FLAT_RESULTS: usize = 1;
 /// The component.
 pub fn bytes(echo: &Echo) -> Vec<u8> {
     let mut resolve = Resolve::default();
-    let package = resolve.push_str("typed.wit", &echo.wit()).unwrap_or_else(|e| panic!("{e:#}\n{}", echo.wit()));
+    let package =
+        resolve.push_str("typed.wit", &echo.wit()).unwrap_or_else(|e| panic!("{e:#}\n{}", echo.wit()));
     let world = resolve.select_world(&[package], None).unwrap();
     let mut module = wat::parse_str(module(echo)).unwrap();
     embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8).unwrap();
@@ -60,10 +61,10 @@ fn function(echo: &Echo) -> String {
         count => {
             let (size, align) = size_align(&echo.result());
             let mut body = String::new();
-            let mut values = cores.iter().enumerate().map(|(n, core)| Value {
-                code: format!("(local.get {n})"),
-                core: *core,
-            });
+            let mut values = cores
+                .iter()
+                .enumerate()
+                .map(|(n, core)| Value { code: format!("(local.get {n})"), core: *core });
             let places = offsets(echo.params.iter().map(|(_, ty)| ty));
             for ((_, ty), at) in echo.params.iter().zip(places) {
                 let own: Vec<Value> = values.by_ref().take(flat(ty).len()).collect();
@@ -126,8 +127,11 @@ fn store(ty: &Type, at: u32, values: &[Value], body: &mut String) {
             let (tag, at) = (&values[0].code, at + payload_offset(ty));
             for (n, payload) in cases.into_iter().enumerate() {
                 let Some(payload) = payload else { continue };
-                let own: Vec<Value> =
-                    flat(payload).into_iter().zip(&values[1..]).map(|(core, value)| value.narrowed(core)).collect();
+                let own: Vec<Value> = flat(payload)
+                    .into_iter()
+                    .zip(&values[1..])
+                    .map(|(core, value)| value.narrowed(core))
+                    .collect();
                 let _ = writeln!(body, "(if (i32.eq {tag} (i32.const {n})) (then");
                 store(payload, at, &own, body);
                 body.push_str("))\n");

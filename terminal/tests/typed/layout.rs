@@ -62,8 +62,8 @@ pub fn size_align(ty: &Type) -> (u32, u32) {
         _ => {
             let cases = cases(ty);
             let (tag, payloads) = (tag_bytes(cases.len()), cases.into_iter().flatten().map(size_align));
-            let (size, align) = payloads
-                .fold((0, tag), |(size, align), (bytes, to)| (size.max(bytes), align.max(to)));
+            let (size, align) =
+                payloads.fold((0, tag), |(size, align), (bytes, to)| (size.max(bytes), align.max(to)));
             (aligned(aligned(tag, payload_align(ty)) + size, align), align)
         }
     }

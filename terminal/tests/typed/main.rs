@@ -6,8 +6,8 @@
 //! drawn from the matcher is read by the kernel and run by the host.
 #![allow(clippy::unwrap_used)]
 
-mod component;
 mod compare;
+mod component;
 mod layout;
 mod sentence;
 mod types;
@@ -36,11 +36,15 @@ const TOOL: &str = "typed_echo";
 #[test]
 fn what_the_grammar_lets_through_is_taken_and_comes_back() {
     let factory = ParserFactory::new_simple(&ApproximateTokEnv::single_byte_env()).unwrap();
-    let config = Config { cases: FUNCTIONS, failure_persistence: None, ..Config::default() };
+    // Who looks for rare ones asks for more of them.
+    let cases =
+        std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(FUNCTIONS);
+    let config = Config { cases, failure_persistence: None, ..Config::default() };
     let outcome = TestRunner::new(config).run(&(echo(), any::<u64>().no_shrink()), |(echo, seed)| {
         let host = ToolHost::new(None, Limits::default());
         let fail = |what: &str, why: String| TestCaseError::fail(format!("{what}: {why}\n{}", echo.wit()));
-        host.load_bytes(PLUGIN, &component::bytes(&echo)).map_err(|e| fail("it does not load", e.to_string()))?;
+        host.load_bytes(PLUGIN, &component::bytes(&echo))
+            .map_err(|e| fail("it does not load", e.to_string()))?;
         let tool = host.tools().remove(0);
         for (n, temper) in (0..CALLS).zip(Temper::ALL.into_iter().cycle()) {
             let grammar = lucid_kernel::grammar::calls(&[&tool], false);

@@ -23,16 +23,8 @@ pub enum Temper {
 }
 
 impl Temper {
-    pub const ALL: [Self; 8] = [
-        Self::Even,
-        Self::Wild,
-        Self::High,
-        Self::Even,
-        Self::Low,
-        Self::Even,
-        Self::Short,
-        Self::Even,
-    ];
+    pub const ALL: [Self; 8] =
+        [Self::Even, Self::Wild, Self::High, Self::Even, Self::Low, Self::Even, Self::Short, Self::Even];
 }
 
 /// Draws a whole sentence. The same seed draws the same one.
@@ -81,7 +73,11 @@ fn choose(open: &[u8], temper: Temper, random: &mut fastrand::Rng) -> u8 {
         }
         Temper::Low => {
             let digits = open.iter().copied().filter(u8::is_ascii_digit).min();
-            ends().filter(|_| digits.is_none()).or(digits.filter(|_| random.u8(..8) > 0)).or_else(ends).unwrap_or(any)
+            ends()
+                .filter(|_| digits.is_none())
+                .or(digits.filter(|_| random.u8(..8) > 0))
+                .or_else(ends)
+                .unwrap_or(any)
         }
         Temper::Short => ends().unwrap_or(any),
     }

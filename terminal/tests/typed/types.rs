@@ -111,10 +111,9 @@ impl Definitions {
             return format!("type-{at}");
         }
         let (kind, members): (_, Vec<String>) = match ty {
-            Type::Record(fields) => (
-                "record",
-                fields.iter().map(|(name, ty)| format!("%{name}: {}", self.name(ty))).collect(),
-            ),
+            Type::Record(fields) => {
+                ("record", fields.iter().map(|(name, ty)| format!("%{name}: {}", self.name(ty))).collect())
+            }
             Type::Variant(cases) => (
                 "variant",
                 cases
@@ -211,9 +210,39 @@ fn is_new(name: &str, seen: &mut Vec<String>) -> bool {
 /// are written.
 fn name() -> impl Strategy<Value = String> {
     let odd = [
-        "list", "type", "result", "option", "u8", "string", "record", "use", "own", "self", "some", "none",
-        "ok", "error", "null", "true", "name", "arguments", "value", "properties", "required", "items",
-        "enum", "const", "min-items", "x-guidance", "start", "call", "a", "A", "URL", "x-HTTP2-y", "k9",
+        "list",
+        "type",
+        "result",
+        "option",
+        "u8",
+        "string",
+        "record",
+        "use",
+        "own",
+        "self",
+        "some",
+        "none",
+        "ok",
+        "error",
+        "null",
+        "true",
+        "name",
+        "arguments",
+        "value",
+        "properties",
+        "required",
+        "items",
+        "enum",
+        "const",
+        "min-items",
+        "x-guidance",
+        "start",
+        "call",
+        "a",
+        "A",
+        "URL",
+        "x-HTTP2-y",
+        "k9",
         "a-b-c-d-e-f-g-h",
     ];
     prop_oneof![
