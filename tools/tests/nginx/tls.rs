@@ -55,8 +55,7 @@ fn a_certificate_has_to_be_good() {
 #[test]
 #[ignore = "the child of the test above"]
 fn child_asks_all_of_them() {
-    let addresses: Vec<String> =
-        std::env::var(ADDRESSES).unwrap().split(' ').map(str::to_owned).collect();
+    let addresses: Vec<String> = std::env::var(ADDRESSES).unwrap().split(' ').map(str::to_owned).collect();
     let rig = Rig::new(&addresses, Limits::default());
     let url = |name: &str, path: &str| {
         let n = NAMES.iter().position(|known| *known == name).unwrap();
@@ -100,8 +99,23 @@ fn sign(folder: &Path) {
         let asked = ["req", "-keyout", &key_file, "-out", &request, "-subj", &subject, "-addext", &holder];
         openssl(&[&asked[..], &key].concat());
         openssl(&[
-            "ca", "-batch", "-notext", "-config", "ca.cnf", "-cert", "authority.pem", "-keyfile",
-            "authority.key", "-in", &request, "-out", &file, "-startdate", begins, "-enddate", ends,
+            "ca",
+            "-batch",
+            "-notext",
+            "-config",
+            "ca.cnf",
+            "-cert",
+            "authority.pem",
+            "-keyfile",
+            "authority.key",
+            "-in",
+            &request,
+            "-out",
+            &file,
+            "-startdate",
+            begins,
+            "-enddate",
+            ends,
         ]);
     }
 }
