@@ -337,12 +337,30 @@ fn told(error: &reqwest::Error) -> (String, bool) {
         reasons.push(error.to_string());
         source = error.source();
     }
+    if let Some(words) = reasons.iter().find_map(|reason| untrusted(reason)) {
+        return (words.to_owned(), true);
+    }
     let last = reasons.last().map_or_else(|| "the connection broke".to_owned(), Clone::clone);
     let is_tls = reasons.iter().any(|reason| {
         let reason = reason.to_ascii_lowercase();
         reason.contains("certificate") || reason.contains("tls") || reason.contains("handshake")
     });
     (crate::text::one_line(&last, 300), is_tls)
+}
+
+/// What people meet of the reasons of rustls, in plain words.
+fn untrusted(reason: &str) -> Option<&'static str> {
+    const WORDS: [(&str, &str); 7] = [
+        ("certificate expired", "its certificate has expired"),
+        ("certificate not valid yet", "its certificate is not valid yet"),
+        ("certificate not valid for name", "its certificate is for another name"),
+        ("UnknownIssuer", "its certificate comes from no authority that this machine trusts"),
+        // What a server has that signed its certificate itself.
+        ("CaUsedAsEndEntity", "its certificate comes from no authority that this machine trusts"),
+        ("Revoked", "its certificate was revoked"),
+        ("InvalidContentType", "it does not speak TLS"),
+    ];
+    WORDS.iter().find(|(sign, _)| reason.contains(sign)).map(|(_, words)| *words)
 }
 
 /// Whether an address belongs to the public internet. Sources: the special-purpose address registries

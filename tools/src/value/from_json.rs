@@ -224,10 +224,10 @@ fn flag_names<'a>(
         let place = format!("{path}[{index}]");
         let name = string(value, &place)?;
         one_of(known.iter().copied(), name, &place)?;
-        if chosen.iter().any(|it| it == name) {
-            return Err(wrong(&place, format!("{name:?} stands twice")));
+        // No grammar can rule out that a name stands twice, so it means what it means once.
+        if !chosen.iter().any(|it| it == name) {
+            chosen.push(name.to_owned());
         }
-        chosen.push(name.to_owned());
     }
     Ok(chosen)
 }

@@ -14,7 +14,7 @@
 //! | `record` | an object; only options may be left out |
 //! | `option<T>` | the value, or absent, or null; nested: `{"some": …}` |
 //! | `enum` | a string |
-//! | `flags` | an array of strings, each at most once |
+//! | `flags` | an array of strings; one that stands twice counts once |
 //! | `variant` | `{"case": value}`; a case without a payload is a string |
 //! | `result<T, E>` | inside a value `{"ok": …}` or `{"error": …}`; as the whole result of a function the value, or an error |
 //!

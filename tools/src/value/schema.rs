@@ -187,8 +187,8 @@ impl Walk<'_> {
         schema
     }
 
-    /// `uniqueItems` would be right, but no grammar can hold to it and llguidance refuses it;
-    /// a name that stands twice is refused when the arguments are read.
+    /// `uniqueItems` would be right, but no grammar can hold to it and llguidance refuses it; a name
+    /// that stands twice counts once when the arguments are read.
     fn flags<'a>(&self, names: impl ExactSizeIterator<Item = &'a str>, path: &str) -> Value {
         let most = names.len();
         json!({ "type": "array", "items": self.names(names, path), "maxItems": most })
