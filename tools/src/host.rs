@@ -217,7 +217,7 @@ impl ToolHost {
     /// # Errors
     /// As [`ToolHost::load`], but for names that are taken.
     pub fn inspect(&self, path: &Path) -> Result<Plugin, ToolError> {
-        self.inspect_file(path, &|_, _| Ok(()))
+        self.inspect_file(path, |_, _| Ok(()))
     }
 
     /// Describes an installed component, as [`ToolHost::inspect`].
@@ -225,13 +225,13 @@ impl ToolHost {
     /// # Errors
     /// As there, and when it is not what was installed.
     pub fn inspect_installed(&self, path: &Path, pins: &Pins) -> Result<Plugin, ToolError> {
-        self.inspect_file(path, &|sha256, words| pins.check(path, sha256, words))
+        self.inspect_file(path, |sha256, words| pins.check(path, sha256, words))
     }
 
     fn inspect_file(
         &self,
         path: &Path,
-        check: &dyn Fn(&str, &[u8]) -> Result<(), ToolError>,
+        check: impl Fn(&str, &[u8]) -> Result<(), ToolError>,
     ) -> Result<Plugin, ToolError> {
         let bytes = read_bounded(path, MAX_COMPONENT_BYTES)?;
         let name = name_of_file(path);
