@@ -260,9 +260,7 @@ fn tools(home: &Home) -> Finding {
 fn shell(home: &Home) -> Option<Finding> {
     let is_on = Settings::load(home).is_ok_and(|settings| settings.tools.shell);
     is_on.then(|| match Commands::open(home) {
-        Ok(commands) => {
-            Finding::good("shell", format!("commands are shut off by {}", commands.sandbox()))
-        }
+        Ok(commands) => Finding::good("shell", format!("commands are shut off by {}", commands.sandbox())),
         Err(failure) => Finding::bad(
             "shell",
             failure.message,

@@ -30,6 +30,14 @@ const NEEDED: ABI = ABI::V6;
 const DEVICES: [&str; 4] = ["/dev/zero", "/dev/full", "/dev/random", "/dev/urandom"];
 const NULL: &str = "/dev/null";
 
+/// Why this process did not become a command.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{reason}")]
+pub struct NotEntered {
+    /// In words for a person.
+    pub reason: String,
+}
+
 /// Makes sandboxes.
 #[derive(Debug)]
 pub(super) struct Sandbox {
@@ -62,8 +70,8 @@ impl Sandbox {
 
 /// Shuts this process off from the user's files, but for the folder `work`, and from the network; then it
 /// becomes `command`. Comes back only when that fails, with the reason.
-pub fn enter(work: &Path, command: &[OsString]) -> Unconfined {
-    let failed = |reason| Unconfined::Failed { what: "Landlock".into(), reason };
+pub fn enter(work: &Path, command: &[OsString]) -> NotEntered {
+    let failed = |reason| NotEntered { reason };
     let Some((program, arguments)) = command.split_first() else { return failed("no command".into()) };
     if let Err(reason) = shut_off(work) {
         return failed(reason);

@@ -21,7 +21,7 @@ mod sandbox;
 mod system;
 
 #[cfg(target_os = "linux")]
-pub use self::landlock::{ARGUMENT as CONFINED, enter};
+pub use self::landlock::{ARGUMENT as CONFINED, NotEntered, enter};
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
