@@ -16,6 +16,7 @@ mod imports;
 mod kept;
 pub mod kit;
 mod limits;
+mod missing;
 mod net;
 pub mod package;
 mod plugin;
