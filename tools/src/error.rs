@@ -44,7 +44,7 @@ pub enum ToolError {
     Import {
         /// The plugin.
         plugin: String,
-        /// What the linker said.
+        /// What that is, all of it, and what to do where something helps.
         reason: String,
     },
     /// The component exports no function.

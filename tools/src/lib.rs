@@ -17,6 +17,7 @@ mod imports;
 mod kept;
 pub mod kit;
 mod limits;
+mod missing;
 mod net;
 pub mod package;
 mod plugin;

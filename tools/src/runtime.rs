@@ -10,6 +10,7 @@ use wasmtime::{Cache, CacheConfig, Config, Engine, Store};
 use crate::code::{Export, Linked};
 use crate::error::ToolError;
 use crate::limits::{LIFT_BYTES_PER_OUTPUT_BYTE, Limits, MAX_CACHE_BYTES, MAX_GUEST_STACK_BYTES, TICK_MS};
+use crate::missing;
 use crate::sandbox::{self, Sandbox};
 use crate::ticker::Ticker;
 
@@ -84,9 +85,10 @@ impl Runtime {
         plugin: &str,
         component: &Component,
     ) -> Result<InstancePre<Sandbox>, ToolError> {
-        self.linker
-            .instantiate_pre(component)
-            .map_err(|error| ToolError::Import { plugin: plugin.into(), reason: format!("{error:#}") })
+        self.linker.instantiate_pre(component).map_err(|error| {
+            let reason = missing::why(&self.engine, component, &error);
+            ToolError::Import { plugin: plugin.into(), reason }
+        })
     }
 
     /// Runs an export in a store of its own and drops the store.
