@@ -220,7 +220,7 @@ impl Simulation {
                 let words = self.random.below(200);
                 let system = encoded(&self.random.words(words));
                 let mut tools: Vec<ToolSpec> = self.tools.clone();
-                tools.retain(|tool| tool.name != "ask_first" || words % 2 == 0);
+                tools.retain(|tool| tool.name != "ask_first" || words.is_multiple_of(2));
                 Event::Tools { system, tools }
             }
             _ => {

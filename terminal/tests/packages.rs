@@ -1,5 +1,6 @@
 //! Plugins on their way from one person to another, through a real registry.
 #![cfg(unix)]
+#![allow(clippy::unwrap_used, clippy::print_stderr)]
 
 mod common;
 

@@ -1,6 +1,6 @@
 //! Plugins that are installed, updated or removed while a session runs.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Weak;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
@@ -31,7 +31,7 @@ pub fn watch(
 }
 
 fn follow(
-    folder: &PathBuf,
+    folder: &Path,
     host: &Weak<ToolHost>,
     changes: &Receiver<notify::Result<notify::Event>>,
     on_change: &dyn Fn(Vec<String>),

@@ -113,10 +113,11 @@ fn case<'a>(
         let map = value.as_object().filter(|map| map.len() == 1)?;
         map.iter().next().map(|(name, value)| (name.clone(), value.clone()))
     };
-    if let (Some((name, sent)), Some((other, got))) = (only(sent), only(got)) {
-        if let (true, Some(ty)) = (name == other, payload(&name)) {
-            return same(ty, &format!("{path}({name})"), &sent, &got);
-        }
+    if let (Some((name, sent)), Some((other, got))) = (only(sent), only(got))
+        && name == other
+        && let Some(ty) = payload(&name)
+    {
+        return same(ty, &format!("{path}({name})"), &sent, &got);
     }
     if sent == got { Ok(()) } else { Err(format!("{path}: {sent} came back as {got}")) }
 }

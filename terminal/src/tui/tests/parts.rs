@@ -106,10 +106,7 @@ fn markdown_tables_are_aligned_and_wrapped() {
     );
     // One that is too wide is wrapped in its widest column.
     let wide = "|a|b|\n|-|-|\n|x|one two three four|\n|y|";
-    assert_eq!(
-        shown(wide, 16),
-        ["a │ b", "──┼─────────────", "x │ one two", "  │ three four", "y │ "]
-    );
+    assert_eq!(shown(wide, 16), ["a │ b", "──┼─────────────", "x │ one two", "  │ three four", "y │ "]);
     // What is no table yet, has no room, or is code, stays text.
     assert_eq!(shown("| a | b |", 20), ["| a | b |"]);
     assert_eq!(shown("| a | b |\n| c | d |", 20), ["| a | b |", "| c | d |"]);
