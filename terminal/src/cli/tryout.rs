@@ -100,7 +100,7 @@ pub fn test(home: &Home, dir: &Path) -> Result<u8, Failure> {
 /// Runs the cases alone.
 ///
 /// # Errors
-/// As [`test`].
+/// As [`test()`].
 pub fn try_cases(home: &Home, dir: &Path) -> Result<u8, Failure> {
     let (host, plugin) = built(home, dir)?;
     run_cases(home, dir, &host, &plugin)
