@@ -18,6 +18,7 @@ pub mod kit;
 mod limits;
 mod missing;
 mod net;
+mod outgoing;
 pub mod package;
 mod plugin;
 pub mod rights;
