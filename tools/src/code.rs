@@ -117,6 +117,10 @@ impl Linked {
     }
 }
 
+/// What builders export for themselves: componentize-py's way to start its interpreter, which is over when
+/// the component is made.
+const LEFT_OVER: [&str; 1] = ["exports#init"];
+
 /// The functions of the world and of the interfaces that it exports.
 fn exports(runtime: &Runtime, component: &Component) -> Vec<Export> {
     let engine = &runtime.engine;
@@ -132,8 +136,12 @@ fn exports(runtime: &Runtime, component: &Component) -> Vec<Export> {
                 let parent = component.get_export_index(None, name);
                 for (inner, item) in interface.exports(engine) {
                     let index = component.get_export_index(parent.as_ref(), inner);
+                    let path = format!("{name}#{inner}");
+                    if LEFT_OVER.contains(&path.as_str()) {
+                        continue;
+                    }
                     if let (ComponentItem::ComponentFunc(ty), Some(index)) = (item.ty, index) {
-                        found.push(Export::new(format!("{name}#{inner}"), inner, ty, index));
+                        found.push(Export::new(path, inner, ty, index));
                     }
                 }
             }

@@ -56,6 +56,15 @@ fn payload(ty: Option<Type>, value: Option<&Val>) -> Result<Value, crate::value:
     crate::value::payload(ty, value, "the result")
 }
 
+/// With why its requests failed, where they did.
+pub(crate) fn with_requests(fault: Fault, failures: &str) -> Fault {
+    if failures.is_empty() {
+        return fault;
+    }
+    let failures = front(&failures.replace('\n', "; "));
+    Fault { message: format!("{} (its requests failed: {failures})", fault.message), ..fault }
+}
+
 /// A call that was stopped.
 pub(crate) fn stopped(tool: &str, stop: Stop, limits: &Limits) -> Fault {
     let message = match stop {

@@ -364,10 +364,12 @@ impl ToolHost {
         let scope = scope.of_kinds(function.needs.as_deref());
         let limits = self.limits.raised(&scope.rights);
         let sandbox = Sandbox::new(&limits, &function.plugin, tool, scope, cancel.clone());
-        let results = runtime
+        let failures = sandbox.outgoing.failures.clone();
+        let mut value = runtime
             .run(Target { linked: &linked, export }, &arguments, &limits, sandbox)
-            .map_err(|stop| fault::stopped(tool, stop, &limits))?;
-        let mut value = fault::outcome(tool, export.result.as_ref(), results.first())?;
+            .map_err(|stop| fault::stopped(tool, stop, &limits))
+            .and_then(|results| fault::outcome(tool, export.result.as_ref(), results.first()))
+            .map_err(|fault| fault::with_requests(fault, &failures.said()))?;
         let attachments = attach::take(&mut value);
         let text = attach::written(&value);
         if text.len() > limits.output_bytes {

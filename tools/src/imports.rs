@@ -21,8 +21,6 @@ const MAX_NOTE_CHARS: usize = 2_000;
 const MAX_PROGRESS_CHARS: usize = 200;
 /// Such words are passed on at most this often.
 const PROGRESS_PAUSE: Duration = Duration::from_millis(50);
-/// The most requests of one call.
-const MAX_REQUESTS: u32 = 64;
 /// The most pieces of files that one search brings.
 const MAX_HITS: u32 = 50;
 /// The longest query and the longest prompt, in bytes.
@@ -47,7 +45,6 @@ use bindings::lucid::tool::{diagnostics, disk, http, kernel, kv, log, progress, 
 #[derive(Default)]
 pub(crate) struct Used {
     logged: usize,
-    requests: u32,
     asked_tokens: u64,
     told: Option<Instant>,
 }
@@ -102,8 +99,7 @@ impl Sandbox {
 
 impl diagnostics::Host for Sandbox {
     async fn report(&mut self, message: String) {
-        self.words.add(message.as_bytes());
-        self.words.add(b"\n");
+        self.words.add_line(&message);
     }
 }
 
@@ -174,12 +170,8 @@ impl http::Host for Sandbox {
 }
 
 impl Sandbox {
-    /// The one way out for requests.
-    pub(crate) async fn send(&mut self, request: net::Request) -> Result<net::Response, Failure> {
-        self.used.requests += 1;
-        if self.used.requests > MAX_REQUESTS {
-            return Err(Failure::Denied(format!("a call sends at most {MAX_REQUESTS} requests")));
-        }
+    async fn send(&mut self, request: net::Request) -> Result<net::Response, Failure> {
+        self.outgoing.count()?;
         let services = Arc::clone(&self.scope.services);
         net::send(request, &self.scope.rights, &move |name| services.secret(name)).await
     }

@@ -19,6 +19,7 @@ pub mod kit;
 mod limits;
 mod missing;
 mod net;
+mod outgoing;
 pub mod package;
 mod plugin;
 pub mod rights;

@@ -14,7 +14,7 @@ const OURS: &str = "lucid:tool";
 /// The version of WASI whose interfaces are linked, as every version of them that fits begins.
 const WASI_VERSION: &str = "0.2.";
 /// The interfaces of it.
-const WASI: [&str; 27] = [
+const WASI: [&str; 29] = [
     "wasi:cli/environment",
     "wasi:cli/exit",
     "wasi:cli/stderr",
@@ -29,6 +29,8 @@ const WASI: [&str; 27] = [
     "wasi:clocks/wall-clock",
     "wasi:filesystem/preopens",
     "wasi:filesystem/types",
+    "wasi:http/outgoing-handler",
+    "wasi:http/types",
     "wasi:io/error",
     "wasi:io/poll",
     "wasi:io/streams",

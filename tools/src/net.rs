@@ -13,7 +13,7 @@ use crate::rights::{Right, Rights};
 /// The most redirects of one request.
 const MAX_REDIRECTS: usize = 5;
 /// The most that is sent, in bytes.
-const MAX_SENT_BYTES: usize = 16 << 20;
+pub(crate) const MAX_SENT_BYTES: usize = 16 << 20;
 /// The most of an answer that is read, in bytes.
 pub(crate) const MAX_BODY_BYTES: u64 = 16 << 20;
 /// The most headers of a request.
@@ -54,6 +54,15 @@ pub(crate) struct Request {
     pub max_bytes: u64,
 }
 
+/// How long is waited. All of it ends with the call.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Patience {
+    /// For a connection; at most [`CONNECT_TIMEOUT`].
+    pub connect: Option<Duration>,
+    /// Between two parts of an answer.
+    pub between: Option<Duration>,
+}
+
 /// What came back.
 pub(crate) struct Response {
     pub status: u16,
@@ -72,6 +81,14 @@ pub(crate) enum Failure {
     Insecure(String),
 }
 
+impl Failure {
+    /// The reason.
+    pub(crate) fn words(&self) -> &str {
+        let (Self::Denied(why) | Self::Invalid(why) | Self::Unreachable(why) | Self::Insecure(why)) = self;
+        why
+    }
+}
+
 /// Sends a request, as far as these rights go, and follows redirects. It can be dropped at any time.
 pub(crate) async fn send(
     request: Request,
@@ -79,19 +96,15 @@ pub(crate) async fn send(
     secret: &(dyn Fn(&str) -> Option<String> + Sync),
 ) -> Result<Response, Failure> {
     let mut method = method(&request.method)?;
-    let mut url = Url::parse(&request.url).map_err(|error| {
-        Failure::Invalid(format!("{} is no URL: {error}", crate::text::one_line(&request.url, 200)))
-    })?;
+    let mut url = url(&request.url)?;
     let mut headers = headers(&request.headers)?;
     let mut body = request.body;
     if body.len() > MAX_SENT_BYTES {
-        return Err(Failure::Invalid(format!("the body has more than {} MiB", MAX_SENT_BYTES >> 20)));
+        return Err(too_much_sent());
     }
     let first = origin(&url);
     for _ in 0..=MAX_REDIRECTS {
-        let place = Place::of(&url)?;
-        place.is_granted(rights)?;
-        let client = place.client(rights).await?;
+        let (place, client) = way_out(&url, rights, Patience::default()).await?;
         let mut sent = headers.clone();
         let is_first = origin(&url) == first;
         if !is_first {
@@ -124,6 +137,45 @@ pub(crate) async fn send(
     Err(Failure::Unreachable(format!("{first} redirected more than {MAX_REDIRECTS} times")))
 }
 
+/// Sends one request, as far as these rights go, and gives the answer whatever it is: a redirect too.
+/// Headers that the host sets are left out.
+pub(crate) async fn send_once(
+    method: &str,
+    url: &str,
+    mut headers: HeaderMap,
+    body: Vec<u8>,
+    rights: &Rights,
+    patience: Patience,
+) -> Result<reqwest::Response, Failure> {
+    let (method, url) = (self::method(method)?, self::url(url)?);
+    OWN_HEADERS.iter().for_each(|name| drop(headers.remove(*name)));
+    if headers.len() > MAX_HEADERS {
+        return Err(too_many_headers());
+    }
+    let (_, client) = way_out(&url, rights, patience).await?;
+    let asked = client.request(method, url.clone()).headers(headers).body(body);
+    asked.send().await.map_err(|error| failed(&url, &error))
+}
+
+/// The one way out: a client for the host of this URL, if requests to it are granted.
+async fn way_out(url: &Url, rights: &Rights, patience: Patience) -> Result<(Place, Client), Failure> {
+    let place = Place::of(url)?;
+    place.is_granted(rights)?;
+    let client = place.client(rights, patience).await?;
+    Ok((place, client))
+}
+
+/// Whether requests to the host of this URL are granted. What it stands for is looked at when they are
+/// sent.
+pub(crate) fn may_request(text: &str, rights: &Rights) -> Result<(), Failure> {
+    Place::of(&url(text)?)?.is_granted(rights)
+}
+
+fn url(text: &str) -> Result<Url, Failure> {
+    Url::parse(text)
+        .map_err(|error| Failure::Invalid(format!("{} is no URL: {error}", crate::text::one_line(text, 200))))
+}
+
 fn method(text: &str) -> Result<Method, Failure> {
     match text.to_ascii_uppercase().as_str() {
         "GET" => Ok(Method::GET),
@@ -139,7 +191,7 @@ fn method(text: &str) -> Result<Method, Failure> {
 
 fn headers(wanted: &[(String, Vec<u8>)]) -> Result<HeaderMap, Failure> {
     if wanted.len() > MAX_HEADERS {
-        return Err(Failure::Invalid(format!("a request has at most {MAX_HEADERS} headers")));
+        return Err(too_many_headers());
     }
     let mut headers = HeaderMap::new();
     for (name, value) in wanted {
@@ -147,6 +199,15 @@ fn headers(wanted: &[(String, Vec<u8>)]) -> Result<HeaderMap, Failure> {
         headers.append(name, value);
     }
     Ok(headers)
+}
+
+/// Why a body is not sent that has more than [`MAX_SENT_BYTES`].
+pub(crate) fn too_much_sent() -> Failure {
+    Failure::Invalid(format!("the body has more than {} MiB", MAX_SENT_BYTES >> 20))
+}
+
+fn too_many_headers() -> Failure {
+    Failure::Invalid(format!("a request has at most {MAX_HEADERS} headers"))
 }
 
 fn header(name: &str, value: &[u8]) -> Result<(HeaderName, HeaderValue), Failure> {
@@ -220,13 +281,16 @@ impl Place {
 
     /// A client that can reach this host alone, by the addresses that were just checked: a name that
     /// stands for others a moment later changes nothing.
-    async fn client(&self, rights: &Rights) -> Result<Client, Failure> {
+    async fn client(&self, rights: &Rights, patience: Patience) -> Result<Client, Failure> {
         let mut client = Client::builder()
             .redirect(redirect::Policy::none())
             .no_proxy()
             .pool_max_idle_per_host(0)
-            .connect_timeout(CONNECT_TIMEOUT)
+            .connect_timeout(patience.connect.unwrap_or(CONNECT_TIMEOUT).min(CONNECT_TIMEOUT))
             .user_agent(concat!("lucid/", env!("CARGO_PKG_VERSION")));
+        if let Some(between) = patience.between {
+            client = client.read_timeout(between);
+        }
         if let Host::Name(name) = &self.host {
             let found = tokio::net::lookup_host((name.as_str(), self.port));
             let found = found.await.map_err(|error| {

@@ -1,7 +1,7 @@
 //! What one call owns: its limits, its rights and what it said before it failed.
 //!
-//! Of WASI a guest gets the folders and the variables of the environment that were granted; no
-//! arguments, no input and no sockets. The rest is linked all the same, because most compilers emit
+//! Of WASI a guest gets the folders and the variables of the environment that were granted, and requests
+//! to the hosts that were; no arguments, no input and no sockets. The rest is linked all the same, because most compilers emit
 //! imports of it, and answered with a plain error or with nothing. Clocks and random numbers work.
 
 use std::path::PathBuf;
@@ -15,9 +15,11 @@ use wasmtime::component::{Linker, ResourceTable};
 use wasmtime::{ResourceLimiter, StoreLimits, StoreLimitsBuilder};
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
+use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use crate::imports::{self, Used};
 use crate::limits::{Limits, MAX_INSTANCES, MAX_REPORT_BYTES, MAX_TABLE_ELEMENTS};
+use crate::outgoing::Outgoing;
 use crate::rights::{MOUNTED, Right};
 use crate::services::Scope;
 
@@ -25,8 +27,10 @@ use crate::services::Scope;
 pub(crate) struct Sandbox {
     /// Made when the guest first asks for it: most tools never do.
     wasi: Option<WasiCtx>,
+    http: WasiHttpCtx,
     table: ResourceTable,
     limits: StoreLimits,
+    pub outgoing: Outgoing,
     pub words: Words,
     /// Whose call it is.
     pub plugin: String,
@@ -54,8 +58,10 @@ impl Sandbox {
             .build();
         Self {
             wasi: None,
+            http: WasiHttpCtx::new(),
             table: ResourceTable::new(),
             limits: store,
+            outgoing: Outgoing::new(Arc::clone(&scope.rights)),
             words: Words::default(),
             plugin: plugin.to_owned(),
             tool: tool.to_owned(),
@@ -71,14 +77,14 @@ impl Sandbox {
 
     /// What the guest said, trimmed.
     pub(crate) fn words(&self) -> String {
-        let words = self.words.0.lock().unwrap_or_else(PoisonError::into_inner);
-        String::from_utf8_lossy(&words).trim().to_owned()
+        self.words.said()
     }
 }
 
 /// Links everything that a guest may import.
 pub(crate) fn link(linker: &mut Linker<Sandbox>) -> wasmtime::Result<()> {
     wasmtime_wasi::p2::add_to_linker_async(linker)?;
+    wasmtime_wasi_http::p2::add_only_http_to_linker_async(linker)?;
     imports::link(linker)
 }
 
@@ -115,6 +121,12 @@ impl WasiView for Sandbox {
         let (words, scope) = (&self.words, &self.scope);
         let ctx = self.wasi.get_or_insert_with(|| wasi(words, scope));
         WasiCtxView { ctx, table: &mut self.table }
+    }
+}
+
+impl WasiHttpView for Sandbox {
+    fn http(&mut self) -> WasiHttpCtxView<'_> {
+        WasiHttpCtxView { hooks: &mut self.outgoing, table: &mut self.table, ctx: &mut self.http }
     }
 }
 
@@ -166,6 +178,17 @@ impl Words {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let room = MAX_REPORT_BYTES.saturating_sub(kept.len());
         kept.extend_from_slice(&bytes[..bytes.len().min(room)]);
+    }
+
+    pub(crate) fn add_line(&self, line: &str) {
+        self.add(line.as_bytes());
+        self.add(b"\n");
+    }
+
+    /// All of it, trimmed.
+    pub(crate) fn said(&self) -> String {
+        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        String::from_utf8_lossy(&kept).trim().to_owned()
     }
 }
 
