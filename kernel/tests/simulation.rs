@@ -217,7 +217,7 @@ impl Simulation {
             }
             5 => {
                 // Other instructions, longer and shorter, now and then too long; a tool comes and goes.
-                let words = self.random.below(200);
+                let words = 1 + self.random.below(200);
                 let system = encoded(&self.random.words(words));
                 let mut tools: Vec<ToolSpec> = self.tools.clone();
                 tools.retain(|tool| tool.name != "ask_first" || words.is_multiple_of(2));
