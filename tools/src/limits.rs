@@ -51,6 +51,10 @@ pub(crate) const MAX_SCHEMA_NODES: usize = 4_096;
 pub(crate) const MAX_TABLE_ELEMENTS: usize = 100_000;
 /// The most core instances, memories and tables of one call.
 pub(crate) const MAX_INSTANCES: usize = 64;
+/// The most resources of the host that a guest may hold at once: open files, streams, sets of headers.
+pub(crate) const MAX_RESOURCES: usize = 2_000;
+/// What a set of headers that a guest makes may take, in bytes: the host keeps it.
+pub(crate) const MAX_HEADERS_BYTES: usize = 32 << 10;
 /// What is kept of a guest's own words (its standard error and its reports), in bytes.
 pub(crate) const MAX_REPORT_BYTES: usize = 4 << 10;
 /// The stack of a guest, in bytes.

@@ -18,7 +18,9 @@ use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use crate::imports::{self, Used};
-use crate::limits::{Limits, MAX_INSTANCES, MAX_REPORT_BYTES, MAX_TABLE_ELEMENTS};
+use crate::limits::{
+    Limits, MAX_HEADERS_BYTES, MAX_INSTANCES, MAX_REPORT_BYTES, MAX_RESOURCES, MAX_TABLE_ELEMENTS,
+};
 use crate::outgoing::Outgoing;
 use crate::rights::{MOUNTED, Right};
 use crate::services::Scope;
@@ -56,10 +58,14 @@ impl Sandbox {
             .memories(MAX_INSTANCES)
             .tables(MAX_INSTANCES)
             .build();
+        let mut table = ResourceTable::new();
+        table.set_max_capacity(MAX_RESOURCES);
+        let mut http = WasiHttpCtx::new();
+        http.set_field_size_limit(MAX_HEADERS_BYTES);
         Self {
             wasi: None,
-            http: WasiHttpCtx::new(),
-            table: ResourceTable::new(),
+            http,
+            table,
             limits: store,
             outgoing: Outgoing::new(Arc::clone(&scope.rights)),
             words: Words::default(),

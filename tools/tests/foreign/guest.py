@@ -75,3 +75,7 @@ class WitWorld(wit_world.WitWorld):
             except Err:
                 break
         return answered
+
+    def hoard(self, count, size):
+        kept = [Fields.from_list([("x", b"a" * size)]) for _ in range(count)]
+        return len(kept)

@@ -105,6 +105,11 @@ fn they_have_the_limits_of_all_requests() {
     assert_eq!(rig.call("requests_ask_often", often).unwrap(), json!(64));
     assert_eq!(server.requests().len(), 64);
     fails(&rig, get(&server.url("/big")), &["an answer has more than 16 MiB"]);
+    // What a guest has the host keep is bounded.
+    let hoard = |count: u32, size: u32| rig.call("requests_hoard", json!({ "count": count, "size": size }));
+    assert_eq!(hoard(100, 20_000).unwrap(), json!(100));
+    assert!(hoard(100_000, 20_000).unwrap_err().message.contains("resource table"));
+    assert!(hoard(1, 40_000).is_err());
     // Nobody listens there.
     let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let rig = self::rig(&component, &[&format!("net:{closed}"), &server.granted()]);
