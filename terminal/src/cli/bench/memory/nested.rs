@@ -106,7 +106,8 @@ pub fn run(home: &Home, wanted: &ModelArgs, orderings: Range<usize>) -> Result<V
                 ..TurnOptions::default()
             };
             let report = match bench.turn(&question, options, &cancel) {
-                Err(_) if cancel.is_cancelled() => break 'all,
+                // What was cut off says nothing of the model.
+                _ if cancel.is_cancelled() => break 'all,
                 report => report?,
             };
             let last_prompt = bench.last_prompt()?;
@@ -119,9 +120,6 @@ pub fn run(home: &Home, wanted: &ModelArgs, orderings: Range<usize>) -> Result<V
             counts.1 += u32::from(right);
             counts.2 += resident as u32;
             counts.3 += chain.len() as u32;
-            if cancel.is_cancelled() {
-                break 'all;
-            }
         }
     }
     progress.done();
