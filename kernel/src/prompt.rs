@@ -34,8 +34,8 @@ pub fn system(tools: Option<&[ToolSpec]>, has_files: bool) -> String {
 /// How a tool is called. It comes with the tools: a small model that reads it without any writes calls
 /// where it should answer.
 pub const CALLING: &str = "You can call tools. To call one, write nothing but a JSON object: {\"name\": \"<tool>\", \
-     \"arguments\": {<its arguments>}}. When its result is there, answer with it. Call the tool that fits \
-     the question:\n";
+     \"arguments\": {<its arguments>}}. Call the one that fits the question. When its \
+     result is there, answer the question with the result. The tools:\n";
 
 /// `- calc(expression: string): what it does`.
 pub fn described(tool: &ToolSpec) -> String {
