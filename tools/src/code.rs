@@ -1,9 +1,8 @@
 //! A component's code: linked, and compiled at the first call where its description was known before.
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use sha2::{Digest, Sha256};
 use wasmtime::component::types::{ComponentFunc, ComponentItem};
 use wasmtime::component::{Component, ComponentExportIndex, InstancePre, Type};
 
@@ -12,19 +11,19 @@ use crate::files::read_bounded;
 use crate::limits::MAX_COMPONENT_BYTES;
 use crate::runtime::Runtime;
 use crate::sandbox::Sandbox;
-use crate::text::hex;
+use crate::text::digest;
 
 /// What the functions of a plugin run.
-pub(crate) struct Code {
-    linked: OnceLock<Arc<Linked>>,
-    /// Where it is compiled from; none where it was compiled at once.
-    source: Option<(Source, String)>,
-    /// Held while it is compiled, which is done once.
-    compiling: Mutex<()>,
+pub(crate) struct Code(Mutex<State>);
+
+enum State {
+    /// There already.
+    Linked(Arc<Linked>),
+    /// To be compiled from bytes that have this SHA-256 then.
+    Waiting(Source, String),
 }
 
 /// Where a component's bytes are.
-#[derive(Debug, Clone)]
 pub(crate) enum Source {
     /// In the program.
     Program(&'static [u8]),
@@ -54,48 +53,39 @@ pub(crate) struct Export {
 
 impl std::fmt::Debug for Code {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Code").field("source", &self.source).finish_non_exhaustive()
+        f.debug_struct("Code").finish_non_exhaustive()
     }
 }
 
 impl Code {
     /// That is there already.
     pub(crate) fn linked(linked: Arc<Linked>) -> Self {
-        Self { linked: OnceLock::from(linked), source: None, compiling: Mutex::default() }
+        Self(Mutex::new(State::Linked(linked)))
     }
 
     /// That is compiled from these bytes when it is first called. They must have this SHA-256 then.
     pub(crate) fn from(source: Source, sha256: String) -> Self {
-        Self { linked: OnceLock::new(), source: Some((source, sha256)), compiling: Mutex::default() }
+        Self(Mutex::new(State::Waiting(source, sha256)))
     }
 
-    /// The code, compiled now if it has to be.
+    /// The code, compiled now if it has to be: once, whoever else asks for it meanwhile.
     pub(crate) fn get(&self, runtime: &Runtime, plugin: &str) -> Result<Arc<Linked>, ToolError> {
-        if let Some(linked) = self.linked.get() {
-            return Ok(Arc::clone(linked));
-        }
-        let _alone = self.compiling.lock().unwrap_or_else(PoisonError::into_inner);
-        if let (None, Some((source, sha256))) = (self.linked.get(), &self.source) {
-            let component = match source {
-                Source::Program(bytes) => runtime.compile(plugin, bytes)?,
-                Source::File(path) => {
-                    let bytes = read_bounded(path, MAX_COMPONENT_BYTES)?;
-                    let found = hex(&Sha256::digest(&bytes));
-                    if found != *sha256 {
-                        return Err(ToolError::Changed {
-                            path: path.clone(),
-                            found,
-                            expected: sha256.clone(),
-                        });
-                    }
-                    runtime.compile(plugin, &bytes)?
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let component = match &*state {
+            State::Linked(linked) => return Ok(Arc::clone(linked)),
+            State::Waiting(Source::Program(bytes), _) => runtime.compile(plugin, bytes)?,
+            State::Waiting(Source::File(path), expected) => {
+                let bytes = read_bounded(path, MAX_COMPONENT_BYTES)?;
+                let found = digest(&bytes);
+                if found != *expected {
+                    return Err(ToolError::Changed { path: path.clone(), found, expected: expected.clone() });
                 }
-            };
-            let linked = Linked::new(runtime, plugin, &component)?;
-            return Ok(Arc::clone(self.linked.get_or_init(|| linked)));
-        }
-        let missing = || ToolError::Engine { reason: format!("the code of {plugin} is gone") };
-        self.linked.get().cloned().ok_or_else(missing)
+                runtime.compile(plugin, &bytes)?
+            }
+        };
+        let linked = Linked::new(runtime, plugin, &component)?;
+        *state = State::Linked(Arc::clone(&linked));
+        Ok(linked)
     }
 }
 

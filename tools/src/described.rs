@@ -9,14 +9,13 @@ use std::sync::Arc;
 
 use lucid_kernel::abi::ToolSpec;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use crate::code::{Code, Source};
 use crate::error::ToolError;
 use crate::files::{read_bounded, write_atomically};
 use crate::plugin::{Function, Plugin, asks};
 use crate::rights::RightsTable;
-use crate::text::hex;
+use crate::text::digest;
 
 /// The form that this version reads and writes.
 const FORM: u32 = 1;
@@ -94,13 +93,13 @@ impl Described {
 
     fn file(&self, sha256: &str, words: &[u8]) -> PathBuf {
         let version = env!("CARGO_PKG_VERSION");
-        let made_of = format!("{FORM} {version} {sha256} {}", hex(&Sha256::digest(words)));
-        self.folder.join(format!("{}.json", hex(&Sha256::digest(made_of))))
+        let made_of = format!("{FORM} {version} {sha256} {}", digest(words));
+        self.folder.join(format!("{}.json", digest(made_of)))
     }
 }
 
 fn summed(json: &[u8]) -> String {
-    format!("{}\n", hex(&Sha256::digest(json)))
+    format!("{}\n", digest(json))
 }
 
 impl Record {

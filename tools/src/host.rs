@@ -9,7 +9,6 @@ use std::time::Instant;
 use lucid_kernel::abi::{Call, Fault, FaultKind, ToolSpec};
 use lucid_kernel::port::CancelFlag;
 use serde_json::Value;
-use sha2::{Digest, Sha256};
 
 use crate::attach::{self, Attachment};
 use crate::bundled::{self, Bundled};
@@ -20,12 +19,12 @@ use crate::error::ToolError;
 use crate::fault;
 use crate::files::read_bounded;
 use crate::limits::{Limits, MAX_COMPONENT_BYTES};
-use crate::package::{Pins, digest};
+use crate::package::Pins;
 use crate::plugin::{Function, Plugin, name_of_file};
 use crate::runtime::{Runtime, Target};
 use crate::sandbox::Sandbox;
 use crate::services::Scope;
-use crate::text::hex;
+use crate::text::digest;
 use crate::value;
 
 /// Loads components and calls their functions, each call in a sandbox of its own.
@@ -237,7 +236,7 @@ impl ToolHost {
         let name = name_of_file(path);
         let beside = Docs::file_beside(path);
         let words = if beside.exists() { read_bounded(&beside, MAX_DOCS_BYTES)? } else { Vec::new() };
-        let sha256 = hex(&Sha256::digest(&bytes));
+        let sha256 = digest(&bytes);
         check(&sha256, &words)?;
         let source = Source::File(path.to_path_buf());
         let mut plugin = self.known(&sha256, &words, source, || {
@@ -276,7 +275,7 @@ impl ToolHost {
     /// # Errors
     /// As [`ToolHost::load`], but for names that are taken.
     pub fn inspect_bundled(&self, bundled: &'static Bundled) -> Result<Plugin, ToolError> {
-        let sha256 = hex(&Sha256::digest(bundled.bytes));
+        let sha256 = digest(bundled.bytes);
         self.known(&sha256, &[], Source::Program(bundled.bytes), || {
             self.inspect_bytes(bundled.name, bundled.bytes)
         })

@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use lucid_kernel::abi::ToolSpec;
-use sha2::{Digest, Sha256};
 use wasmtime::component::types::ComponentFunc;
 
 use crate::code::{Code, Export, Linked};
@@ -14,7 +13,7 @@ use crate::error::ToolError;
 use crate::limits::{MAX_NAME_CHARS, MAX_TOOLS};
 use crate::rights::{Right, Rights, RightsTable};
 use crate::runtime::Runtime;
-use crate::text::hex;
+use crate::text::digest;
 use crate::value::{self, Unsupported, schema};
 
 /// A component that was compiled and found usable.
@@ -81,7 +80,7 @@ impl Plugin {
             description: docs.description.clone(),
             path: None,
             size_bytes: bytes.len() as u64,
-            sha256: hex(&Sha256::digest(bytes)),
+            sha256: digest(bytes),
             words_sha256: None,
             tools: Vec::new(),
             refused: Vec::new(),

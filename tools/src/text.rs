@@ -1,5 +1,12 @@
 //! Texts of guests on their way to a person or to the model.
 
+use sha2::{Digest, Sha256};
+
+/// The SHA-256 of bytes, in hexadecimal digits.
+pub(crate) fn digest(bytes: impl AsRef<[u8]>) -> String {
+    hex(&Sha256::digest(bytes))
+}
+
 /// Bytes as hexadecimal digits.
 pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()

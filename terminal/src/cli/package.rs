@@ -130,7 +130,7 @@ pub fn publish(home: &Home, args: &PublishArgs) -> Result<u8, Failure> {
         sign_with(&from, key)?;
     }
     let package = package::get(&from, &login, &mut |_| {}, &cancel).map_err(failure)?;
-    let plugin = host(home).inspect_bytes(&name_of(&from), &package.component).map_err(unusable)?;
+    let plugin = host(home).inspect_bytes(&package.name(), &package.component).map_err(unusable)?;
     if let Some(text) = &package.signature {
         package::Signature::check(text, &package.component, None).map_err(|reason| {
             Failure::usage(format!("the signature beside {from} is not good: {reason}; sign it again"))
@@ -272,9 +272,7 @@ fn keep(home: &Home, candidate: &Candidate) -> Result<PathBuf, Failure> {
         }
     }
     let path = package::install(candidate, &home.plugins_dir()).map_err(failure)?;
-    for right in plugin.asks_in_vain() {
-        out::note(&out::clean(&format!("it asks for {right}, but imports nothing that could use it")));
-    }
+    rights::note_in_vain(plugin);
     let tools: Vec<&str> = plugin.tools.iter().map(|tool| tool.name.as_str()).collect();
     let name = &plugin.name;
     out::note(&out::clean(&format!("installed {name}{} with {}", version(plugin), tools.join(", "))));
@@ -334,12 +332,6 @@ fn digest(text: &str) -> Result<String, Failure> {
 
 fn version(plugin: &Plugin) -> String {
     plugin.version.as_ref().map_or_else(String::new, |version| format!(" {version}"))
-}
-
-fn name_of(origin: &Origin) -> String {
-    let text = origin.to_string();
-    let path = Path::new(&text);
-    path.file_stem().map(|stem| stem.to_string_lossy().to_ascii_lowercase()).unwrap_or_default()
 }
 
 fn unusable(error: ToolError) -> Failure {

@@ -154,9 +154,7 @@ pub fn inspect(home: &Home, name: &str, json: bool) -> Result<u8, Failure> {
     for right in granted.iter().filter(|right| !plugin.asks.iter().any(|asked| asked == *right)) {
         out::line(&out::clean(&format!("  granted    {right}: {} (it does not ask for it)", right.words())));
     }
-    for right in plugin.asks_in_vain() {
-        out::note(&out::clean(&format!("it asks for {right}, but imports nothing that could use it")));
-    }
+    note_in_vain(&plugin);
     if plugin.asks.is_empty() && granted.is_empty() {
         out::line("  it asks for no right: it can touch nothing but its arguments");
     }
@@ -169,6 +167,13 @@ pub fn inspect(home: &Home, name: &str, json: bool) -> Result<u8, Failure> {
         out::note(&out::clean(&format!("{function} is left out: it {reason}")));
     }
     Ok(exit::OK)
+}
+
+/// Says what a plugin asks for and cannot use.
+pub fn note_in_vain(plugin: &Plugin) {
+    for right in plugin.asks_in_vain() {
+        out::note(&out::clean(&format!("it asks for {right}, but imports nothing that could use it")));
+    }
 }
 
 /// Runs `lucid secret …`.

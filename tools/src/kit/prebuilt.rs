@@ -15,7 +15,7 @@ use crate::host::ToolHost;
 use crate::limits::Limits;
 use crate::rights::BadRight;
 use crate::services::Scope;
-use crate::text::hex;
+use crate::text::{digest, hex};
 
 /// The bundled plugins, and the one that tests the sandbox.
 const NAMES: &[&str] = &["calc", "text", "time", "files", "fetch", "sql", "python", "hostile"];
@@ -76,7 +76,7 @@ pub fn update(repo: &Path, cache_dir: &Path, on_step: &mut dyn FnMut(&str)) -> R
             source_sha256: source_hash(repo, name)?,
             compiler: made.compiler,
             flags: made.flags,
-            sha256: hex(&Sha256::digest(&made.component)),
+            sha256: digest(&made.component),
         };
         let text = toml::to_string(&lock).map_err(|error| stale(name, error.to_string()))?;
         write_atomically(&component_file(repo, name), &made.component)?;
@@ -95,7 +95,7 @@ fn check_one(
     let lock: Lock =
         toml::from_str(&String::from_utf8_lossy(&text)).map_err(|error| stale(name, error.to_string()))?;
     let kept = read_bounded(&component_file(repo, name), MAX_SOURCE_BYTES)?;
-    if hex(&Sha256::digest(&kept)) != lock.sha256 {
+    if digest(&kept) != lock.sha256 {
         return Err(stale(name, "its SHA-256 is not that of the lock file"));
     }
     if source_hash(repo, name)? != lock.source_sha256 {

@@ -3,13 +3,13 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::pins::digest;
 use super::{Package, PackageError, Pin, Pins, PublicKey, Signature};
 use crate::docs::Docs;
 use crate::error::ToolError;
 use crate::files::write_atomically;
 use crate::host::ToolHost;
 use crate::plugin::Plugin;
+use crate::text::digest;
 
 /// What the user says that a component must be.
 #[derive(Debug, Clone, Default)]
@@ -60,12 +60,12 @@ pub fn check(
     pins: &Pins,
 ) -> Result<Candidate, PackageError> {
     let origin = package.origin.to_string();
-    let sha256 = digest(&package.component);
-    if let Some(expected) = wanted.sha256.as_ref().filter(|it| !it.eq_ignore_ascii_case(&sha256)) {
-        return Err(PackageError::Digest { origin, expected: expected.clone(), found: sha256 });
+    let found = digest(&package.component);
+    if let Some(expected) = wanted.sha256.as_ref().filter(|it| !it.eq_ignore_ascii_case(&found)) {
+        return Err(PackageError::Digest { origin, expected: expected.clone(), found });
     }
     let words = (!package.words.is_empty()).then_some(package.words.as_slice());
-    let plugin = host.inspect_bytes_with(&file_name(&package), &package.component, &package.words)?;
+    let plugin = host.inspect_bytes_with(&package.name(), &package.component, &package.words)?;
     if crate::bundled::find(&plugin.name).is_some() {
         return Err(ToolError::Bundled { plugin: plugin.name }.into());
     }
@@ -99,9 +99,7 @@ pub fn check(
     no_tool_is_taken(&host.plugins(), &plugin)?;
     let change = match pin {
         None => Change::New,
-        Some(pin) if pin.sha256 == sha256 && pin.words_sha256.as_deref() == words.map(digest).as_deref() => {
-            Change::Nothing
-        }
+        Some(pin) if pin.sha256 == plugin.sha256 && pin.words_sha256 == words.map(digest) => Change::Nothing,
         Some(pin) if pin.from == origin || pinned.is_some() => Change::Newer,
         Some(_) => Change::Other,
     };
@@ -123,7 +121,7 @@ pub fn install(candidate: &Candidate, folder: &Path) -> Result<PathBuf, PackageE
         &plugin.name,
         Pin {
             from: package.origin.to_string(),
-            sha256: digest(&package.component),
+            sha256: plugin.sha256.clone(),
             words_sha256: (!package.words.is_empty()).then(|| digest(&package.words)),
             key: key.as_ref().map(ToString::to_string),
         },
@@ -151,14 +149,4 @@ fn no_tool_is_taken(others: &[Arc<Plugin>], plugin: &Plugin) -> Result<(), ToolE
         }
     }
     Ok(())
-}
-
-/// The name that stands for a component which does not say its own.
-fn file_name(package: &Package) -> String {
-    let text = match &package.origin {
-        super::Origin::File(path) => return crate::plugin::name_of_file(path),
-        super::Origin::Https(url) => url.path().to_owned(),
-        super::Origin::Registry(reference) => reference.repository().to_owned(),
-    };
-    crate::plugin::name_of_file(Path::new(text.rsplit('/').next().unwrap_or_default()))
 }

@@ -12,11 +12,10 @@ pub use error::PackageError;
 pub use install::{Candidate, Change, Wanted, check, install};
 pub use origin::Origin;
 pub use pins::{Pin, Pins};
-
-pub(crate) use pins::digest;
 pub use registry::{Login, Logins, Published, publish};
 pub use signature::{PublicKey, SecretKey, Signature, sign};
 
+use std::path::Path;
 use std::time::Duration;
 
 use lucid_kernel::port::CancelFlag;
@@ -38,6 +37,18 @@ pub struct Package {
     pub words: Vec<u8>,
     /// The text of its signature, when it has one.
     pub signature: Option<String>,
+}
+
+impl Package {
+    /// The name that stands for a component which does not say its own.
+    pub fn name(&self) -> String {
+        let path = match &self.origin {
+            Origin::File(path) => path.as_path(),
+            Origin::Https(url) => Path::new(url.path()),
+            Origin::Registry(reference) => Path::new(reference.repository()),
+        };
+        crate::plugin::name_of_file(path)
+    }
 }
 
 /// Gets a component from where it is.

@@ -4,12 +4,11 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use crate::error::ToolError;
 use crate::files::{read_bounded, write_atomically};
 use crate::plugin::Plugin;
-use crate::text::hex;
+use crate::text::digest;
 
 /// The file in the folder of installed plugins; TOML.
 const FILE: &str = "installed.lock";
@@ -117,11 +116,6 @@ impl Pins {
         }
         Ok(())
     }
-}
-
-/// A SHA-256 in hexadecimal digits.
-pub(crate) fn digest(bytes: &[u8]) -> String {
-    hex(&Sha256::digest(bytes))
 }
 
 fn file(folder: &Path) -> PathBuf {

@@ -18,14 +18,13 @@ use oci_client::manifest::{OciImageManifest, OciManifest, WASM_LAYER_MEDIA_TYPE}
 use oci_client::secrets::RegistryAuth;
 use oci_client::{Client, Reference};
 use serde_json::json;
-use sha2::{Digest, Sha256};
 use tokio::io::AsyncWrite;
 
 use super::download::MAX_SIGNATURE_BYTES;
 use super::{CONNECT_TIMEOUT, Origin, Package, PackageError, READ_TIMEOUT, block_on, origin};
 use crate::limits::MAX_COMPONENT_BYTES;
 use crate::plugin::Plugin;
-use crate::text::{hex, one_line};
+use crate::text::{digest, one_line};
 
 /// The media types of the layer and of the configuration.
 const LAYER: &str = "application/wasm";
@@ -134,7 +133,7 @@ fn config(plugin: &Plugin, component: &[u8]) -> Config {
     let config = json!({
         "architecture": "wasm",
         "os": "wasip2",
-        "layerDigests": [format!("sha256:{}", hex(&Sha256::digest(component)))],
+        "layerDigests": [format!("sha256:{}", digest(component))],
         "component": { "exports": exports, "imports": plugin.imports, "target": null },
     });
     Config::new(config.to_string().into_bytes(), CONFIG.to_owned(), None)

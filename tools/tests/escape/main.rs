@@ -7,6 +7,8 @@ mod components;
 mod network;
 mod paths;
 mod resources;
+#[path = "../common/server.rs"]
+mod server;
 mod services;
 
 use std::sync::Arc;

@@ -1,91 +1,14 @@
 //! Requests: they go to the hosts that were granted, and a name, a redirect or a trick in a URL changes
 //! nothing. The server is one of this machine's own.
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use lucid_tools::{Limits, NoServices, Services};
 use serde_json::{Value, json};
 
 use crate::Rig;
-
-/// A server of the test's own: what it was asked, and where it is.
-struct Server {
-    port: u16,
-    seen: Arc<Mutex<Vec<String>>>,
-}
-
-impl Server {
-    fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-        let port = listener.local_addr().expect("its address").port();
-        let seen: Arc<Mutex<Vec<String>>> = Arc::default();
-        let log = Arc::clone(&seen);
-        std::thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                let log = Arc::clone(&log);
-                std::thread::spawn(move || serve(stream, &log));
-            }
-        });
-        Self { port, seen }
-    }
-
-    fn url(&self, path: &str) -> String {
-        format!("http://127.0.0.1:{}{path}", self.port)
-    }
-
-    fn granted(&self) -> String {
-        format!("net:127.0.0.1:{}", self.port)
-    }
-
-    fn requests(&self) -> Vec<String> {
-        self.seen.lock().expect("the log").clone()
-    }
-}
-
-/// `/to?URL` redirects there, `/slow` never ends, `/big` is 40 MB, `/breaks` says more than it sends; all
-/// else is answered with `hello`.
-fn serve(mut stream: TcpStream, log: &Mutex<Vec<String>>) {
-    let mut reader = BufReader::new(stream.try_clone().expect("the other end"));
-    let (mut head, mut line) = (String::new(), String::new());
-    while reader.read_line(&mut line).unwrap_or(0) > 2 {
-        head.push_str(&line);
-        line.clear();
-    }
-    log.lock().expect("the log").push(head.clone());
-    let path = head.split(' ').nth(1).unwrap_or("/").to_owned();
-    let answer = |status: &str, extra: &str, body: &str| {
-        format!(
-            "HTTP/1.1 {status}\r\n{extra}content-length: {}\r\nconnection: close\r\n\r\n{body}",
-            body.len()
-        )
-    };
-    let text = match path.split_once('?') {
-        Some(("/to", url)) => answer("302 Found", &format!("location: {url}\r\n"), ""),
-        _ if path == "/slow" => {
-            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n");
-            while stream.write_all(b"x").is_ok() {
-                std::thread::sleep(Duration::from_millis(500));
-            }
-            return;
-        }
-        _ if path == "/big" => {
-            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 40000000\r\n\r\n");
-            let chunk = vec![b'x'; 1 << 16];
-            while stream.write_all(&chunk).is_ok() {}
-            return;
-        }
-        _ if path == "/breaks" => "HTTP/1.1 200 OK\r\ncontent-length: 900\r\n\r\nshort".to_owned(),
-        _ if path == "/garbage" => "\u{0}\u{1}nonsense\r\n\r\n".to_owned(),
-        _ => answer("200 OK", "", "hello"),
-    };
-    let _ = stream.write_all(text.as_bytes());
-    let _ = stream.flush();
-    let _ = stream.shutdown(std::net::Shutdown::Write);
-    let _ = reader.read(&mut [0; 64]);
-}
+use crate::server::Server;
 
 fn get(url: &str) -> Value {
     json!({ "url": url, "headers": [], "secret": null })

@@ -6,6 +6,7 @@
 
 mod made;
 mod requests;
+#[path = "../common/server.rs"]
 mod server;
 
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! A server that keeps what it was asked.
+//! A server of the tests' own that keeps what it was asked.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -12,8 +12,8 @@ pub struct Server {
 
 impl Server {
     pub fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = listener.local_addr().unwrap().port();
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a server");
+        let port = listener.local_addr().expect("a server").port();
         let seen: Arc<Mutex<Vec<String>>> = Arc::default();
         let log = Arc::clone(&seen);
         std::thread::spawn(move || {
@@ -35,13 +35,14 @@ impl Server {
 
     /// Each request: its head, an empty line, its body.
     pub fn requests(&self) -> Vec<String> {
-        self.seen.lock().unwrap().clone()
+        self.seen.lock().expect("a server").clone()
     }
 }
 
-/// `/to?URL` redirects there, `/slow` never ends, `/big` is 40 MB; all else is answered with `hello`.
+/// `/to?URL` redirects there, `/slow` never ends, `/big` is 40 MB, `/breaks` says more than it sends,
+/// `/garbage` is no answer; all else is answered with `hello`.
 fn serve(mut stream: TcpStream, log: &Mutex<Vec<String>>) {
-    let mut reader = BufReader::new(stream.try_clone().unwrap());
+    let mut reader = BufReader::new(stream.try_clone().expect("the other end"));
     let (mut request, mut line, mut length) = (String::new(), String::new(), 0);
     while reader.read_line(&mut line).unwrap_or(0) > 2 {
         if let Some(bytes) = line.to_ascii_lowercase().strip_prefix("content-length:") {
@@ -55,9 +56,13 @@ fn serve(mut stream: TcpStream, log: &Mutex<Vec<String>>) {
     request.push_str("\r\n");
     request.push_str(&String::from_utf8_lossy(&body));
     let path = request.split(' ').nth(1).unwrap_or("/").to_owned();
-    log.lock().unwrap().push(request);
-    let answer = match path.split_once('?') {
-        Some(("/to", url)) => format!("HTTP/1.1 302 Found\r\nlocation: {url}\r\ncontent-length: 0\r\n\r\n"),
+    log.lock().expect("the log").push(request);
+    let answer = |status: &str, extra: &str, body: &str| {
+        let length = body.len();
+        format!("HTTP/1.1 {status}\r\n{extra}content-length: {length}\r\nconnection: close\r\n\r\n{body}")
+    };
+    let text = match path.split_once('?') {
+        Some(("/to", url)) => answer("302 Found", &format!("location: {url}\r\n"), ""),
         _ if path == "/slow" => {
             let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n");
             while stream.write_all(b"x").is_ok() {
@@ -70,11 +75,11 @@ fn serve(mut stream: TcpStream, log: &Mutex<Vec<String>>) {
             while stream.write_all(&[b'x'; 1 << 16]).is_ok() {}
             return;
         }
-        _ => {
-            "HTTP/1.1 200 OK\r\nx-one: two\r\ncontent-length: 5\r\nconnection: close\r\n\r\nhello".to_owned()
-        }
+        _ if path == "/breaks" => "HTTP/1.1 200 OK\r\ncontent-length: 900\r\n\r\nshort".to_owned(),
+        _ if path == "/garbage" => "\u{0}\u{1}nonsense\r\n\r\n".to_owned(),
+        _ => answer("200 OK", "x-one: two\r\n", "hello"),
     };
-    let _ = stream.write_all(answer.as_bytes());
+    let _ = stream.write_all(text.as_bytes());
     let _ = stream.shutdown(std::net::Shutdown::Write);
     let _ = reader.read(&mut [0; 64]);
 }
