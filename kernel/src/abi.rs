@@ -373,7 +373,7 @@ pub struct Grammar {
 }
 
 /// What a grammar allows, in the words of inference servers: it may allow more than the Lark
-/// source, never less.
+/// source, and less only in that several calls have to come one after the other.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Shape {
@@ -388,6 +388,9 @@ pub enum Shape {
         tools: Vec<ToolSpec>,
         /// Whether text may come instead.
         or_text: bool,
+        /// Whether several calls may come at once.
+        #[serde(default)]
+        several: bool,
     },
     /// A JSON value of this schema.
     Value {

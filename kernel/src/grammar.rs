@@ -20,20 +20,36 @@ pub mod bounds {
 /// call starts with.
 const TEXT_RULE: &str = "text: /[^{<`\\[\\s](?s:.)*/\n";
 
-/// A grammar of calls to these tools, or of free text too when `or_text`.
-pub fn calls(tools: &[&ToolSpec], or_text: bool) -> Grammar {
-    let alternatives: Vec<Value> = tools.iter().map(|tool| call_schema(tool)).collect();
-    let schema = match <[Value; 1]>::try_from(alternatives) {
-        Ok([only]) => only,
-        Err(alternatives) => json!({ "anyOf": alternatives }),
+/// A grammar of calls to these tools, at most `most` of them, or of free text too when `or_text`.
+/// Each call has a line of its own; a system call stands alone, since what follows it may depend on it.
+pub fn calls(tools: &[&ToolSpec], or_text: bool, most: u32) -> Grammar {
+    let rule = |name: &str, of: &[&ToolSpec]| {
+        let alternatives: Vec<Value> = of.iter().map(|tool| call_schema(tool)).collect();
+        match <[Value; 1]>::try_from(alternatives) {
+            Ok([only]) => format!("{name}: {}\n", json_rule(only)),
+            Err(alternatives) if alternatives.is_empty() => String::new(),
+            Err(alternatives) => format!("{name}: {}\n", json_rule(json!({ "anyOf": alternatives }))),
+        }
+    };
+    let (alone, together): (Vec<&ToolSpec>, Vec<&ToolSpec>) =
+        tools.iter().partition(|tool| crate::syscall::is_one(&tool.name));
+    let several = most > 1 && !together.is_empty();
+    let rules = match several {
+        false => rule("call", tools),
+        true => {
+            let or_alone = if alone.is_empty() { "" } else { " | alone" };
+            let more = most - 1;
+            format!(
+                "call: tool (\"\\n\" tool){{0,{more}}}{or_alone}\n{}{}",
+                rule("tool", &together),
+                rule("alone", &alone)
+            )
+        }
     };
     let start = if or_text { "start: text | call\n" } else { "start: call\n" };
     let text = if or_text { TEXT_RULE } else { "" };
     let tools = tools.iter().map(|tool| (*tool).clone()).collect();
-    Grammar {
-        lark: format!("{start}{text}call: {}\n", json_rule(schema)),
-        shape: Shape::Calls { tools, or_text },
-    }
+    Grammar { lark: format!("{start}{text}{rules}"), shape: Shape::Calls { tools, or_text, several } }
 }
 
 /// A grammar of free text that is no call: a small model that knows of tools writes calls where

@@ -214,8 +214,9 @@ impl Kernel {
 
     /// The effects that no event has answered yet.
     pub fn open_effects(&self) -> Vec<(Pid, EffectId)> {
-        let open = |(pid, process): (&Pid, &Process)| process.open_effect().map(|id| (*pid, id));
-        self.processes.iter().filter_map(open).collect()
+        let open = |process: &Process| process.open_effects().collect::<Vec<_>>();
+        let each = self.processes.iter().map(|(pid, process)| (*pid, open(process)));
+        each.flat_map(|(pid, ids)| ids.into_iter().map(move |id| (pid, id))).collect()
     }
 
     /// What must hold after every step; the reason when something does not.
@@ -368,5 +369,6 @@ fn find(processes: &mut BTreeMap<Pid, Process>, pid: Pid) -> Result<&mut Process
 }
 
 fn owner(processes: &mut BTreeMap<Pid, Process>, id: EffectId) -> Result<&mut Process, KernelError> {
-    processes.values_mut().find(|process| process.open_effect() == Some(id)).ok_or(KernelError::NoEffect(id))
+    let waits = |process: &&mut Process| process.open_effects().any(|open| open == id);
+    processes.values_mut().find(waits).ok_or(KernelError::NoEffect(id))
 }

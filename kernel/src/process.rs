@@ -1,13 +1,15 @@
 //! A process: one conversation, its pages, and the turn that is under way.
 
+mod calls;
 mod memory;
 mod tools;
 mod turn;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
+use self::calls::Due;
 use crate::abi::{
     Call, CallReport, Effect, EffectId, Encoded, Extent, Fault, FaultKind, FileRange, Label, MemoryUse,
     Outcome, PageId, Pid, Provenance, Role, SourcePage, Swapped, TokenCount, ToolSpec, Trust, TurnEnd,
@@ -96,8 +98,8 @@ enum Phase {
     Decoding { id: EffectId },
     /// The user, about a call.
     Asking { id: EffectId, call: Call },
-    /// A tool.
-    Calling { id: EffectId, call: Call, started: bool },
+    /// The tools that are due to return.
+    Calling,
     /// The tokens of a text that becomes a result page.
     Encoding { id: EffectId, text: ResultText, then: Then },
 }
@@ -131,7 +133,6 @@ struct ResultText {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 enum Then {
     Decode,
-    End(TurnEnd),
     /// It is to be known in every turn; this is what.
     Remember(std::sync::Arc<str>),
 }
@@ -155,6 +156,10 @@ struct Turn {
     messages: u32,
     calls: Vec<CallReport>,
     made: Vec<Call>,
+    /// The calls that the model asked for at once, in its order, until it was told how each ended.
+    due: VecDeque<Due>,
+    /// How the turn ends when the model was told of all calls; none when it goes on.
+    end: Option<TurnEnd>,
     usage: Usage,
     decodes: u32,
     cancelled: bool,
@@ -268,31 +273,24 @@ impl Process {
         matches!(self.phase, Phase::Recalling { why: Why::Pin, .. })
     }
 
-    /// The effect that it waits for.
-    pub const fn open_effect(&self) -> Option<EffectId> {
-        match &self.phase {
-            Phase::Idle | Phase::Queued => None,
+    /// The effects that it waits for: one, or those of all calls that run side by side.
+    pub fn open_effects(&self) -> impl Iterator<Item = EffectId> + '_ {
+        let one = match &self.phase {
+            Phase::Idle | Phase::Queued | Phase::Calling => None,
             Phase::Paging { id, .. }
             | Phase::Searching { id, .. }
             | Phase::Recalling { id, .. }
             | Phase::Decoding { id }
             | Phase::Asking { id, .. }
-            | Phase::Calling { id, .. }
             | Phase::Encoding { id, .. } => Some(*id),
-        }
+        };
+        let due = self.turn.iter().flat_map(|turn| &turn.due);
+        one.into_iter().chain(due.filter_map(Due::running))
     }
 
     /// Whether it waits for the user's word on a call.
     pub fn is_asking(&self, id: EffectId) -> bool {
         matches!(&self.phase, Phase::Asking { id: asked, .. } if *asked == id)
-    }
-
-    /// The call that was started and has not returned.
-    pub const fn call_under_way(&self) -> Option<(EffectId, &Call)> {
-        match &self.phase {
-            Phase::Calling { id, call, started: true } => Some((*id, call)),
-            _ => None,
-        }
     }
 
     /// How many of its pages swap is to keep.
@@ -319,6 +317,13 @@ impl Process {
         }
         if self.phase == Phase::Idle && self.turn.is_some() {
             return Err(format!("{}: idle in the middle of a turn", self.pid));
+        }
+        let is_running = self.turn.iter().flat_map(|turn| &turn.due).any(|due| due.running().is_some());
+        if is_running != (self.phase == Phase::Calling) {
+            return Err(format!(
+                "{}: it waits for calls that do not run, or not for those that do",
+                self.pid
+            ));
         }
         Ok(())
     }

@@ -14,8 +14,8 @@ use crate::routing::Choice;
 pub enum Syscall {
     /// Answer the user: the turn ends.
     Answer(String),
-    /// Run a tool.
-    Call(Call),
+    /// Run tools, side by side: at least one.
+    Calls(Vec<Call>),
     /// Find pages on the disk.
     Search {
         /// Free text.
@@ -178,9 +178,20 @@ pub fn parse(text: &str, choice: &Choice, tools: &[ToolSpec], cut: bool) -> Resu
         Choice::May(names) | Choice::Must(names) => names,
     };
     let must = matches!(choice, Choice::Must(_));
-    match find_call(trimmed) {
-        Some(alleged) if offered.contains(&alleged.tool) => check(alleged, tools),
-        Some(alleged) if must => Err(BadSyscall::NotACall(format!("{} is not offered", alleged.tool))),
+    let mut alleged = find_calls(trimmed).into_iter();
+    match alleged.next() {
+        Some(first) if offered.contains(&first.tool) => {
+            let first = check(first, tools)?;
+            let Syscall::Calls(mut calls) = first else { return Ok(first) };
+            // Behind the first one only so many count as are tools too, and rightly called.
+            let more = alleged.map_while(|call| match check(call, tools) {
+                Ok(Syscall::Calls(call)) if offered.contains(&call[0].tool) => Some(call),
+                _ => None,
+            });
+            calls.extend(more.flatten());
+            Ok(Syscall::Calls(calls))
+        }
+        Some(first) if must => Err(BadSyscall::NotACall(format!("{} is not offered", first.tool))),
         None if must && cut => Err(BadSyscall::CutOff),
         None if must => Err(BadSyscall::NotACall(preview(trimmed))),
         _ if cut && trimmed.starts_with('{') => Err(BadSyscall::CutOff),
@@ -208,24 +219,19 @@ pub fn validate(value: &Value, schema: &Value) -> Result<(), String> {
     validator.validate(value).map_err(|error| format!("at {:?}: {error}", error.instance_path().as_str()))
 }
 
-/// A call in the model's output: the whole of it, in a fence, or at its end after some words.
-fn find_call(text: &str) -> Option<Call> {
-    let whole = as_call(text);
-    if whole.is_some() {
-        return whole;
-    }
-    text.match_indices('{').take(MAX_CANDIDATES).find_map(|(at, _)| {
-        let mut values = serde_json::Deserializer::from_str(&text[at..]).into_iter::<Value>();
-        values.next()?.ok().and_then(from_value)
-    })
+/// The calls in the model's output: all that follow each other with nothing but white space between,
+/// at its beginning, in a fence, or behind some words.
+fn find_calls(text: &str) -> Vec<Call> {
+    let calls_at = |at: usize| {
+        let values = serde_json::Deserializer::from_str(&text[at..]).into_iter::<Value>();
+        values.map_while(|value| value.ok().and_then(from_value)).collect::<Vec<_>>()
+    };
+    let places = text.match_indices('{').take(MAX_CANDIDATES).map(|(at, _)| calls_at(at));
+    places.into_iter().find(|calls| !calls.is_empty()).unwrap_or_default()
 }
 
 /// How many opening braces of one output are looked at.
 const MAX_CANDIDATES: usize = 32;
-
-fn as_call(text: &str) -> Option<Call> {
-    serde_json::from_str(text).ok().and_then(from_value)
-}
 
 fn from_value(value: Value) -> Option<Call> {
     let Value::Object(mut map) = value else { return None };
@@ -255,7 +261,7 @@ fn check(call: Call, tools: &[ToolSpec]) -> Result<Syscall, BadSyscall> {
         FIND_TOOLS => Ok(Syscall::FindTools { query: text_of("query") }),
         REMEMBER => Ok(Syscall::Remember { text: text_of("text") }),
         FORGET => page().map(|page| Syscall::Forget { page }),
-        _ => Ok(Syscall::Call(call)),
+        _ => Ok(Syscall::Calls(vec![call])),
     }
 }
 

@@ -321,8 +321,15 @@ impl Random {
 
     fn output(&mut self) -> Decoded {
         let text = match self.below(10) {
-            0 => json!({ "name": "calc", "arguments": { "expression": self.words(2) } }).to_string(),
-            1 => json!({ "name": "ask_first", "arguments": { "expression": self.words(2) } }).to_string(),
+            0 | 1 => {
+                // Up to six at once, of which no turn may make so many.
+                let count = if self.chance(40) { 1 + self.below(6) } else { 1 };
+                let one = |random: &mut Self| {
+                    let tool = if random.chance(50) { "calc" } else { "ask_first" };
+                    json!({ "name": tool, "arguments": { "expression": random.words(2) } }).to_string()
+                };
+                (0..count).map(|_| one(self)).collect::<Vec<_>>().join("\n")
+            }
             2 => json!({ "name": "search", "arguments": { "query": self.words(3) } }).to_string(),
             3 => {
                 let arguments = json!({ "page": format!("p{}", self.below(40)), "from": self.below(9) });

@@ -4,94 +4,12 @@
 mod common;
 
 use common::*;
-use lucid_kernel::Kernel;
 use lucid_kernel::abi::*;
 use lucid_kernel::journal;
 use lucid_kernel::memory::{Page, PageKind, layout};
 use lucid_kernel::policy::{Rule, SHELL, Verdict};
 use lucid_kernel::routing::Choice;
 use serde_json::json;
-
-/// Drives a kernel by scripted answers.
-struct Rig {
-    kernel: Kernel,
-    pid: Pid,
-    events: Vec<Event>,
-}
-
-impl Rig {
-    fn new(n_ctx: TokenCount, tools: Vec<ToolSpec>) -> Self {
-        let (kernel, pid, events) = booted(config(n_ctx), tools);
-        Self { kernel, pid, events }
-    }
-
-    fn step(&mut self, event: Event) -> Vec<Effect> {
-        self.events.push(event.clone());
-        let effects = self.kernel.step(event);
-        self.kernel.check_invariants().unwrap();
-        effects
-    }
-
-    fn ask(&mut self, text: &str) -> Vec<Effect> {
-        self.step(input(self.pid, text, TurnOptions::default()))
-    }
-
-    /// Asks, finds nothing, and returns the decode.
-    fn ask_unpaged(&mut self, text: &str) -> Effect {
-        let effects = self.ask(text);
-        let id = page_in(&effects);
-        one(self.step(Event::PagedIn { id, outcome: Outcome::Done(vec![]) }))
-    }
-
-    fn say(&mut self, effect: &Effect, text: &str) -> Vec<Effect> {
-        let Effect::Decode { id, .. } = effect else { panic!("no decode: {effect:?}") };
-        self.step(decoded(*id, text))
-    }
-}
-
-/// The one thing that is to be done, besides what swap is to keep.
-fn one(mut effects: Vec<Effect>) -> Effect {
-    effects.retain(|effect| !matches!(effect, Effect::Swap { .. }));
-    assert_eq!(effects.len(), 1, "{effects:?}");
-    effects.into_iter().next().unwrap()
-}
-
-fn page_in(effects: &[Effect]) -> EffectId {
-    match effects {
-        [Effect::PageIn { id, .. }] => *id,
-        other => panic!("no page-in: {other:?}"),
-    }
-}
-
-fn report(effects: Vec<Effect>) -> TurnReport {
-    match one(effects) {
-        Effect::Ended { report, .. } => *report,
-        other => panic!("the turn goes on: {other:?}"),
-    }
-}
-
-fn text_of(effect: &Effect) -> String {
-    let Effect::Decode { layout, .. } = effect else { panic!("no decode: {effect:?}") };
-    let bytes = layout.iter().flat_map(|segment| segment.tokens.iter()).map(|token| *token as u8);
-    String::from_utf8(bytes.collect()).unwrap()
-}
-
-fn call(rig: &mut Rig, effect: &Effect, expression: &str) -> Effect {
-    let text = json!({ "name": "calc", "arguments": { "expression": expression } }).to_string();
-    one(rig.say(effect, &text))
-}
-
-fn returned(id: EffectId, text: &str) -> Event {
-    Event::Returned {
-        id,
-        outcome: Outcome::Done(Returned {
-            value: json!(text),
-            content: encoded(text),
-            chars: None,
-            micros: 300,
-        }),
-    }
-}
 
 /// Whether a decode may write words alone.
 fn is_free(decode: &Effect) -> bool {

@@ -436,7 +436,8 @@ pub enum PluginCmd {
 /// `lucid plugin install`.
 #[derive(Debug, Args)]
 pub struct InstallArgs {
-    /// A `.wasm` file, the folder of a plugin that was built, https://…, or oci://HOST/NAME:TAG
+    /// A `.wasm` file, the folder of a plugin that was built, https://…, oci://HOST/NAME:TAG, or `cpython`,
+    /// which is made from what is on PyPI
     pub source: String,
     /// The SHA-256 that it must have
     #[arg(long, value_name = "DIGEST")]

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use wasmtime::component::types::{ComponentFunc, ComponentItem};
 use wasmtime::component::{Component, ComponentExportIndex, InstancePre, Type};
 
+use crate::carried::Folder;
 use crate::error::ToolError;
 use crate::files::read_bounded;
 use crate::limits::MAX_COMPONENT_BYTES;
@@ -38,6 +39,8 @@ pub(crate) struct Linked {
     pub imports: Vec<String>,
     /// In the component's order.
     pub exports: Vec<Export>,
+    /// The folders with the files that it carries.
+    pub carried: Arc<[Folder]>,
 }
 
 /// A function that a component exports.
@@ -71,34 +74,38 @@ impl Code {
     /// The code, compiled now if it has to be: once, whoever else asks for it meanwhile.
     pub(crate) fn get(&self, runtime: &Runtime, plugin: &str) -> Result<Arc<Linked>, ToolError> {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let component = match &*state {
+        let compiled = |bytes: &[u8]| Linked::new(runtime, plugin, &runtime.compile(plugin, bytes)?, bytes);
+        let linked = match &*state {
             State::Linked(linked) => return Ok(Arc::clone(linked)),
-            State::Waiting(Source::Program(bytes), _) => runtime.compile(plugin, bytes)?,
+            State::Waiting(Source::Program(bytes), _) => compiled(bytes)?,
             State::Waiting(Source::File(path), expected) => {
                 let bytes = read_bounded(path, MAX_COMPONENT_BYTES)?;
                 let found = digest(&bytes);
                 if found != *expected {
                     return Err(ToolError::Changed { path: path.clone(), found, expected: expected.clone() });
                 }
-                runtime.compile(plugin, &bytes)?
+                compiled(&bytes)?
             }
         };
-        let linked = Linked::new(runtime, plugin, &component)?;
         *state = State::Linked(Arc::clone(&linked));
         Ok(linked)
     }
 }
 
 impl Linked {
+    /// Links the component that these bytes are, and puts the files that it carries where its calls see
+    /// them.
     pub(crate) fn new(
         runtime: &Runtime,
         plugin: &str,
         component: &Component,
+        bytes: &[u8],
     ) -> Result<Arc<Self>, ToolError> {
+        let carried = runtime.carried(plugin, bytes)?.into();
         let instance = runtime.link(plugin, component)?;
         let ty = component.component_type();
         let imports = ty.imports(&runtime.engine).map(|(name, _)| name.to_owned()).collect();
-        Ok(Arc::new(Self { instance, imports, exports: exports(runtime, component) }))
+        Ok(Arc::new(Self { instance, imports, exports: exports(runtime, component), carried }))
     }
 
     /// The function that is exported under this path.

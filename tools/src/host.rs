@@ -362,7 +362,8 @@ impl ToolHost {
         // A tool has only the rights of the kinds that it says it needs.
         let scope = scope.of_kinds(function.needs.as_deref());
         let limits = self.limits.raised(&scope.rights);
-        let sandbox = Sandbox::new(&limits, &function.plugin, tool, scope, cancel.clone());
+        let sandbox = Sandbox::new(&limits, &function.plugin, tool, scope, cancel.clone())
+            .with_files(Arc::clone(&linked.carried));
         let failures = sandbox.outgoing.failures.clone();
         let mut value = runtime
             .run(Target { linked: &linked, export }, &arguments, &limits, sandbox)

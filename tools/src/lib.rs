@@ -6,6 +6,7 @@
 pub mod attach;
 pub mod bench;
 pub mod bundled;
+mod carried;
 mod code;
 mod described;
 pub mod docs;

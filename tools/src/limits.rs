@@ -40,7 +40,7 @@ pub(crate) const TICK_MS: u64 = 10;
 /// How many ticks without a call the ticker waits before it sleeps.
 pub(crate) const TICKER_LINGER_TICKS: u32 = 50;
 /// The largest component that is read, in bytes.
-pub(crate) const MAX_COMPONENT_BYTES: u64 = 64 << 20;
+pub(crate) const MAX_COMPONENT_BYTES: u64 = 256 << 20;
 /// The most tools of one plugin.
 pub(crate) const MAX_TOOLS: usize = 128;
 /// How deep types and values may nest.
@@ -57,10 +57,12 @@ pub(crate) const MAX_RESOURCES: usize = 2_000;
 pub(crate) const MAX_HEADERS_BYTES: usize = 32 << 10;
 /// What is kept of a guest's own words (its standard error and its reports), in bytes.
 pub(crate) const MAX_REPORT_BYTES: usize = 4 << 10;
-/// The stack of a guest, in bytes.
-pub(crate) const MAX_GUEST_STACK_BYTES: usize = 512 << 10;
+/// The stack of a guest, in bytes. An interpreter that runs what calls itself takes the most.
+pub(crate) const MAX_GUEST_STACK_BYTES: usize = 4 << 20;
+/// The same with that of the host's functions that it calls. It is taken as it is used.
+pub(crate) const STACK_BYTES: usize = MAX_GUEST_STACK_BYTES + (2 << 20);
 /// What compiled components may take on disk, in bytes. The least recently used go first.
-pub(crate) const MAX_CACHE_BYTES: u64 = 512 << 20;
+pub(crate) const MAX_CACHE_BYTES: u64 = 1 << 30;
 /// The longest name of a plugin, in characters.
 pub(crate) const MAX_NAME_CHARS: usize = 40;
 /// What lifting a result may allocate, per byte of output that is allowed. A value takes more

@@ -74,7 +74,7 @@ impl Plugin {
         docs.overlay(beside.unwrap_or_default());
         let name = checked_name(docs.plugin.as_deref().unwrap_or(name))?;
         let asks = asks(&name, &docs.rights, home)?;
-        let linked = Linked::new(runtime, &name, &component)?;
+        let linked = Linked::new(runtime, &name, &component, bytes)?;
         let mut plugin = Self {
             version: docs.version.clone(),
             description: docs.description.clone(),

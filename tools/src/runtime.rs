@@ -1,17 +1,21 @@
 //! The WebAssembly engine, made when the first plugin is loaded and shared by all calls.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use lucid_kernel::port::CancelFlag;
 use wasmtime::component::{Component, InstancePre, Linker, Val};
 use wasmtime::{Cache, CacheConfig, Config, Engine, Store};
 
+use crate::carried::{self, Folder};
 use crate::code::{Export, Linked};
 use crate::error::ToolError;
-use crate::limits::{LIFT_BYTES_PER_OUTPUT_BYTE, Limits, MAX_CACHE_BYTES, MAX_GUEST_STACK_BYTES, TICK_MS};
+use crate::limits::{
+    LIFT_BYTES_PER_OUTPUT_BYTE, Limits, MAX_CACHE_BYTES, MAX_GUEST_STACK_BYTES, STACK_BYTES, TICK_MS,
+};
 use crate::missing;
 use crate::sandbox::{self, Sandbox};
+use crate::text::digest;
 use crate::ticker::Ticker;
 
 /// Engine, linker, timers and ticker.
@@ -21,6 +25,7 @@ pub(crate) struct Runtime {
     /// Timers of sleeping guests. None only while it is dropped.
     timers: Option<tokio::runtime::Runtime>,
     ticker: Ticker,
+    cache_dir: Option<PathBuf>,
 }
 
 /// What a call runs: an export of a linked component.
@@ -54,7 +59,9 @@ impl Runtime {
     pub(crate) fn new(cache_dir: Option<&Path>) -> Result<Self, ToolError> {
         let fault = |error: wasmtime::Error| ToolError::Engine { reason: format!("{error:#}") };
         let mut config = Config::new();
-        config.epoch_interruption(true).max_wasm_stack(MAX_GUEST_STACK_BYTES);
+        config.epoch_interruption(true).max_wasm_stack(MAX_GUEST_STACK_BYTES).async_stack_size(STACK_BYTES);
+        // What is written in C++ needs it.
+        config.wasm_exceptions(true);
         if let Some(dir) = cache_dir {
             let mut cache = CacheConfig::new();
             cache.with_directory(dir.join("code")).with_files_total_size_soft_limit(MAX_CACHE_BYTES);
@@ -70,13 +77,28 @@ impl Runtime {
             .build()
             .map_err(|error| ToolError::Engine { reason: format!("no timer thread: {error}") })?;
         let ticker = Ticker::new(engine.weak());
-        Ok(Self { engine, linker, timers: Some(timers), ticker })
+        Ok(Self { engine, linker, timers: Some(timers), ticker, cache_dir: cache_dir.map(Path::to_path_buf) })
     }
 
     /// Compiles a component, or finds it compiled in the cache.
     pub(crate) fn compile(&self, plugin: &str, bytes: &[u8]) -> Result<Component, ToolError> {
         Component::from_binary(&self.engine, bytes)
             .map_err(|error| ToolError::NotAComponent { plugin: plugin.into(), reason: format!("{error:#}") })
+    }
+
+    /// Puts the files that a component carries where its calls see them.
+    pub(crate) fn carried(&self, plugin: &str, bytes: &[u8]) -> Result<Vec<Folder>, ToolError> {
+        let fault = |reason: String| ToolError::NotAComponent { plugin: plugin.into(), reason };
+        let files = carried::read(bytes).map_err(fault)?;
+        if files.is_empty() {
+            return Ok(Vec::new());
+        }
+        let Some(cache) = &self.cache_dir else {
+            return Err(fault("it carries files, for which there is no folder".into()));
+        };
+        let place = cache.join("files").join(digest(bytes));
+        carried::put(&files, &place)
+            .map_err(|error| ToolError::io("put the files of a plugin under", &place, error))
     }
 
     /// Resolves a component's imports.

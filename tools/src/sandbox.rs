@@ -17,6 +17,7 @@ use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
+use crate::carried::Folder;
 use crate::imports::{self, Used};
 use crate::limits::{
     Limits, MAX_HEADERS_BYTES, MAX_INSTANCES, MAX_REPORT_BYTES, MAX_RESOURCES, MAX_TABLE_ELEMENTS,
@@ -38,6 +39,8 @@ pub(crate) struct Sandbox {
     pub plugin: String,
     pub tool: String,
     pub scope: Scope,
+    /// The folders with the files that the component carries.
+    carried: Arc<[Folder]>,
     pub cancel: CancelFlag,
     /// Set when the call has ended, however it did: what still works for it is to stop.
     pub ended: CancelFlag,
@@ -72,6 +75,7 @@ impl Sandbox {
             plugin: plugin.to_owned(),
             tool: tool.to_owned(),
             scope,
+            carried: Arc::default(),
             cancel,
             ended: CancelFlag::new(),
             used: Used::default(),
@@ -79,6 +83,11 @@ impl Sandbox {
             used_bytes: 0,
             out_of_memory: false,
         }
+    }
+
+    /// The same with the folders in which the component's own files are.
+    pub(crate) fn with_files(self, carried: Arc<[Folder]>) -> Self {
+        Self { carried, ..self }
     }
 
     /// What the guest said, trimmed.
@@ -95,7 +104,7 @@ pub(crate) fn link(linker: &mut Linker<Sandbox>) -> wasmtime::Result<()> {
 }
 
 /// The folders and the variables that a call was granted, and nothing else of WASI.
-fn wasi(words: &Words, scope: &Scope) -> WasiCtx {
+fn wasi(words: &Words, scope: &Scope, carried: &[Folder]) -> WasiCtx {
     let mut wasi = WasiCtxBuilder::new();
     wasi.stderr(words.clone()).allow_tcp(false).allow_udp(false).allow_ip_name_lookup(false);
     let folders = |of: &str| match of {
@@ -119,13 +128,16 @@ fn wasi(words: &Words, scope: &Scope) -> WasiCtx {
             let _ = wasi.preopened_dir(&folder, folder.to_string_lossy(), perms);
         }
     }
+    for (folder, place) in carried {
+        let _ = wasi.preopened_dir(place, folder, FsPerms::ReadOnly);
+    }
     wasi.build()
 }
 
 impl WasiView for Sandbox {
     fn ctx(&mut self) -> WasiCtxView<'_> {
-        let (words, scope) = (&self.words, &self.scope);
-        let ctx = self.wasi.get_or_insert_with(|| wasi(words, scope));
+        let (words, scope, carried) = (&self.words, &self.scope, &self.carried);
+        let ctx = self.wasi.get_or_insert_with(|| wasi(words, scope, carried));
         WasiCtxView { ctx, table: &mut self.table }
     }
 }

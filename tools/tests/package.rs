@@ -96,6 +96,24 @@ fn installed_plugins_are_replaced_listed_and_removed() {
 }
 
 #[test]
+fn installs_at_the_same_moment_lose_nothing() {
+    let place = Place::new();
+    std::thread::scope(|scope| {
+        for nth in 0..8 {
+            let place = &place;
+            scope.spawn(move || {
+                let name = format!("plugin-{nth}");
+                let file = place.component(&format!("{name}.wasm"), &name);
+                place.install(text(&file)).unwrap();
+            });
+        }
+    });
+    let pins = Pins::read(&place.installed()).unwrap();
+    assert_eq!(pins.iter().count(), 8);
+    assert_eq!(place.host().load_installed(&place.installed()).unwrap().plugins.len(), 8);
+}
+
+#[test]
 fn what_is_not_what_was_installed_is_not_loaded() {
     let place = Place::new();
     let file = place.component("mine.wasm", "act");

@@ -1,14 +1,11 @@
-//! What a process does with tools: telling the model of them, granting them rights, letting them run.
+//! What a process knows of tools: telling the model of them, and taking others.
 
-use super::{NewPage, Phase, Process, Step, Then, boot_page, room_of_front, too_many_tools};
-use crate::abi::{
-    Call, Effect, Encoded, Extent, Label, PageId, Provenance, Role, TokenCount, ToolSpec, Trust, Want,
-};
+use super::{NewPage, Process, Step, Then, boot_page, room_of_front, too_many_tools};
+use crate::abi::{Encoded, Label, PageId, Provenance, Role, TokenCount, ToolSpec, Trust};
 use crate::error::KernelError;
 use crate::memory::page::Place;
 use crate::memory::window::{Slot, used};
 use crate::memory::{Content, PageKind};
-use crate::policy::{SHELL, Verdict};
 use crate::prompt;
 use crate::routing::{self, Choice};
 use crate::syscall;
@@ -91,64 +88,6 @@ impl Process {
         Ok(())
     }
 
-    /// Lets a call run, asks about it, or refuses it: as policy says, and the rights that it lacks.
-    pub(super) fn check(&mut self, call: Call, step: &mut Step<'_>) {
-        let wants = self.missing(&call, step);
-        match step.config.policy.check(&call) {
-            Verdict::Deny => self.refuse(&call, "it is not allowed", step),
-            _ if !wants.is_empty() => {
-                let reason = format!("{} would {}", call.tool, worded(&wants));
-                self.ask_for(call, reason, wants, step);
-            }
-            Verdict::Allow => self.call(call, false, step),
-            Verdict::Ask => {
-                let reason = match call.tool.as_str() {
-                    SHELL => "each command is asked for; yes holds for this one alone".to_owned(),
-                    tool => format!("a rule asks before {tool} runs"),
-                };
-                self.ask(call, reason, step);
-            }
-        }
-    }
-
-    fn wants(&self, call: &Call) -> &[Want] {
-        self.tools.iter().find(|tool| tool.name == call.tool).map_or(&[], |tool| &tool.wants)
-    }
-
-    /// The rights that a call's tool asks for and that were not granted.
-    pub(super) fn missing(&self, call: &Call, step: &Step<'_>) -> Vec<Want> {
-        let is_missing = |want: &&Want| !step.granted.contains(&key(want));
-        self.wants(call).iter().filter(is_missing).cloned().collect()
-    }
-
-    /// The user granted a call what it asked for.
-    pub(super) fn grant(&self, call: &Call, extent: Extent, step: &mut Step<'_>) {
-        if extent != Extent::Once {
-            step.granted.extend(self.wants(call).iter().map(key));
-        }
-    }
-
-    /// Asks the user whether a call may run.
-    pub(super) fn ask(&mut self, call: Call, reason: String, step: &mut Step<'_>) {
-        self.ask_for(call, reason, Vec::new(), step);
-    }
-
-    fn ask_for(&mut self, call: Call, reason: String, wants: Vec<Want>, step: &mut Step<'_>) {
-        let id = step.ids.effect();
-        step.out.push(Effect::Ask { id, pid: self.pid, call: call.clone(), reason, wants });
-        self.phase = Phase::Asking { id, call };
-    }
-
-    /// Lets a call run, with all that it asks for when the user granted that to it alone.
-    pub(super) fn call(&mut self, call: Call, with_all: bool, step: &mut Step<'_>) {
-        self.note_made(&call);
-        let id = step.ids.effect();
-        let has = |want: &&Want| with_all || step.granted.contains(&key(want));
-        let granted = self.wants(&call).iter().filter(has).map(|want| want.right.clone()).collect();
-        step.out.push(Effect::Call { id, pid: self.pid, call: call.clone(), granted });
-        self.phase = Phase::Calling { id, call, started: false };
-    }
-
     /// Names the tools that fit, which may be called from now on.
     pub(super) fn find_tools(&mut self, query: &str, step: &mut Step<'_>) {
         let calls: Vec<&ToolSpec> =
@@ -166,14 +105,4 @@ impl Process {
         }
         self.encode(syscall::FIND_TOOLS, text, Then::Decode, step);
     }
-}
-
-/// What rights let a tool do, for a person.
-pub(super) fn worded(wants: &[Want]) -> String {
-    wants.iter().map(|want| want.words.as_str()).collect::<Vec<_>>().join("; ")
-}
-
-/// A right is granted to a plugin, whichever of its tools asked for it.
-fn key(want: &Want) -> (String, String) {
-    (want.plugin.clone(), want.right.clone())
 }

@@ -1,18 +1,18 @@
 //! The turn of a process: from the input to the end, one answered effect at a time.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use serde_json::json;
 
-use super::tools::worded;
 use super::{
     Answer, MAX_CUTS, MAX_DECODES_PER_TURN, NewPage, Phase, Process, ResultText, Step, Then, Turn, Why,
     failed, swap,
 };
 use crate::abi::{
-    Call, CallReport, Decoded, Effect, EffectId, Encoded, Extent, Fault, FaultKind, FileRange, Label,
-    MemoryUse, Outcome, PageId, PageRequest, Provenance, Recall, Returned, Role, Secrecy, SourcePage,
-    StopReason, TokenCount, ToolSpec, Trust, TurnEnd, TurnOptions, Usage,
+    Call, CallReport, Decoded, Effect, EffectId, Encoded, Fault, FaultKind, FileRange, Label, MemoryUse,
+    Outcome, PageId, PageRequest, Provenance, Recall, Role, Secrecy, SourcePage, StopReason, TokenCount,
+    ToolSpec, Trust, TurnEnd, TurnOptions, Usage,
 };
 use crate::citation;
 use crate::error::KernelError;
@@ -21,7 +21,7 @@ use crate::kernel::Config;
 use crate::memory::page::Place;
 use crate::memory::window::Slot;
 use crate::memory::{Content, Page, PageKind, layout};
-use crate::policy::{UNGRANTED, Verdict};
+use crate::policy::Verdict;
 use crate::prompt;
 use crate::relevance::{Words, words};
 use crate::routing::{self, Choice};
@@ -78,6 +78,8 @@ impl Process {
             messages: 1,
             calls: Vec::new(),
             made: Vec::new(),
+            due: VecDeque::new(),
+            end: None,
             usage: Usage::default(),
             decodes: 0,
             cancelled: false,
@@ -129,13 +131,12 @@ impl Process {
     pub(crate) fn cancel(&mut self, step: &mut Step<'_>) {
         let Some(turn) = &mut self.turn else { return };
         turn.cancelled = true;
-        match self.open_effect() {
-            Some(id) => step.out.push(Effect::Cancel { id }),
-            None => {
-                step.scheduler.forget(self.pid);
-                self.end(TurnEnd::Cancelled, String::new(), step);
-            }
+        let open: Vec<Effect> = self.open_effects().map(|id| Effect::Cancel { id }).collect();
+        if open.is_empty() {
+            step.scheduler.forget(self.pid);
+            self.end(TurnEnd::Cancelled, String::new(), step);
         }
+        step.out.extend(open);
     }
 
     /// Nothing that was under way still is.
@@ -146,25 +147,10 @@ impl Process {
             return;
         }
         self.admit_pending(step);
-        let cut_off = |what: &str| failed(FaultKind::OutcomeUnknown, format!("the program ended {what}"));
-        if let Phase::Calling { call, started: true, .. } = self.phase.clone() {
-            let message = prompt::unknown_outcome(&call.tool);
-            let fault = Fault::new(FaultKind::OutcomeUnknown, message.clone());
-            self.report(&call, Err(fault.clone()), 0);
-            self.encode(&call.tool, message, Then::End(TurnEnd::Failed(fault)), step);
-        } else {
-            self.end(cut_off("before this was answered; ask again"), String::new(), step);
-        }
-    }
-
-    /// A call is about to run.
-    pub(crate) fn started(&mut self, id: EffectId) -> Result<(), KernelError> {
-        match &mut self.phase {
-            Phase::Calling { started, .. } if !*started => {
-                *started = true;
-                Ok(())
-            }
-            _ => Err(KernelError::WrongAnswer(id)),
+        let message = "the program ended before this was answered; ask again";
+        let end = failed(FaultKind::OutcomeUnknown, message);
+        if !self.cut_off_calls(&end, step) {
+            self.end(end, String::new(), step);
         }
     }
 
@@ -189,23 +175,18 @@ impl Process {
                 let allow = extent.is_some();
                 if self.is_cancelled() {
                     self.end(TurnEnd::Cancelled, String::new(), step);
-                } else if allow && syscall::is_of_memory(&call.tool) {
-                    self.change_core(call, step);
+                } else if syscall::is_of_memory(&call.tool) {
+                    match allow {
+                        true => self.change_core(call, step),
+                        false => self.refuse(&call, UNASKED, step),
+                    }
                 } else if call.tool == syscall::SEND_PAGES {
                     self.answer_send(allow, "nobody allowed it", step);
-                } else if let Some(extent) = extent {
-                    self.grant(&call, extent, step);
-                    self.call(call, extent == Extent::Once, step);
                 } else {
-                    let wants = self.missing(&call, step);
-                    let reason = match wants.is_empty() {
-                        true => "the user did not allow it".to_owned(),
-                        false => format!("{UNGRANTED} {}", worded(&wants)),
-                    };
-                    self.refuse(&call, &reason, step);
+                    self.answered_call(&call, extent, step);
                 }
             }
-            (Phase::Calling { call, .. }, Answer::Returned(outcome)) => self.returned(&call, outcome, step),
+            (Phase::Calling, Answer::Returned(outcome)) => self.returned(id, outcome, step),
             (Phase::Encoding { text, then, .. }, Answer::Encoded(outcome)) => {
                 self.encoded(text, then, outcome, step);
             }
@@ -250,7 +231,7 @@ impl Process {
             id,
             pid: self.pid,
             layout: segments,
-            grammar: grammar_of(turn, &self.tools),
+            grammar: grammar_of(turn, &self.tools, step.config.max_calls_per_turn),
             sampling: turn.options.sampling,
             max_tokens: asked.clamp(1, free.max(1)),
             show: !matches!(turn.choice, Choice::Must(_)),
@@ -465,12 +446,13 @@ impl Process {
         let cut = decoded.stop == StopReason::Limit;
         match syscall::parse(&decoded.text, &turn.choice, &self.tools, cut) {
             Ok(Syscall::Answer(text)) => self.answer(text, cut, &decoded, step),
-            Ok(Syscall::Call(call)) => {
-                if turn.made.contains(&call) || turn.gives_back(&call) {
+            Ok(Syscall::Calls(mut calls)) => {
+                turn.keep_new(&mut calls);
+                if calls.is_empty() {
                     return self.answer_next(step);
                 }
                 self.push_output(PageKind::Call, &decoded, step);
-                self.check(call, step);
+                self.make_calls(calls, step);
             }
             Ok(Syscall::Remember { text }) => {
                 let arguments = serde_json::json!({ "text": text });
@@ -565,35 +547,21 @@ impl Process {
 
     pub(super) fn refuse(&mut self, call: &Call, reason: &str, step: &mut Step<'_>) {
         let fault = Fault::new(FaultKind::Denied, format!("{} did not run: {reason}", call.tool));
-        if let Some(turn) = &mut self.turn {
-            turn.made.push(call.clone());
-            turn.choice = Choice::Answer;
-        }
+        self.note_refused(call);
         self.report(call, Err(fault.clone()), 0);
         self.encode(&call.tool, fault.message, Then::Decode, step);
     }
 
-    fn returned(&mut self, call: &Call, outcome: Outcome<Returned>, step: &mut Step<'_>) {
-        match outcome {
-            Outcome::Done(returned) => {
-                self.report(call, Ok(returned.value), returned.micros);
-                self.result(&call.tool, returned.content, returned.chars, step);
-            }
-            Outcome::Failed(fault) => {
-                let message = prompt::failed_call(&call.tool, &fault.message);
-                self.report(call, Err(fault), 0);
-                self.encode(&call.tool, message, Then::Decode, step);
-            }
-            Outcome::Cancelled => {
-                self.report(call, Err(Fault::new(FaultKind::Limit, "cancelled")), 0);
-                self.end(TurnEnd::Cancelled, String::new(), step);
-            }
-        }
-    }
-
     /// A result becomes a page, cut when it is too large, and the model goes on.
-    fn result(&mut self, tool: &str, content: Encoded, all: Option<u64>, step: &mut Step<'_>) {
-        let born = Some(step.event);
+    pub(super) fn result(
+        &mut self,
+        tool: &str,
+        content: Encoded,
+        all: Option<u64>,
+        born: u64,
+        step: &mut Step<'_>,
+    ) {
+        let born = Some(born);
         let text = ResultText { born, ..ResultText::whole(step.ids.page(), content.text.to_string(), tool) };
         match all {
             // What there is of it is only its beginning, which has to say so.
@@ -614,8 +582,11 @@ impl Process {
     }
 
     fn place_result(&mut self, text: ResultText, then: Then, content: Encoded, step: &mut Step<'_>) {
-        // Half of what is free, so that the answer to a long result still has its question.
-        let limit = self.room(Role::Tool, step.config) / 2;
+        // Half of what is free, so that the answer to a long result still has its question; less
+        // where other results come with it.
+        let due = self.turn.as_ref().map_or(0, |turn| turn.due.len());
+        let limit =
+            self.room(Role::Tool, step.config) / TokenCount::try_from(due + 2).unwrap_or(TokenCount::MAX);
         if content.count() > limit && matches!(then, Then::Remember(_)) {
             return self.encode(syscall::REMEMBER, NO_ROOM.into(), Then::Decode, step);
         }
@@ -627,9 +598,7 @@ impl Process {
         let id = text.page;
         let (kind, provenance, trust) = match &then {
             Then::Remember(_) => (PageKind::Pinned, Provenance::Model, Trust::Model),
-            Then::Decode | Then::End(_) => {
-                (PageKind::Result, Provenance::Tool { tool: text.tool }, Trust::Tool)
-            }
+            Then::Decode => (PageKind::Result, Provenance::Tool { tool: text.tool }, Trust::Tool),
         };
         let page = NewPage { id, kind, role: Role::Tool, place, provenance, label: Label::public(trust) };
         let (mut page, mut content) = page.page(Content::plain(content), born);
@@ -646,13 +615,11 @@ impl Process {
         }
         self.swap_out(swapped.into_iter().collect(), step);
         match then {
-            Then::End(end) => self.end(end, String::new(), step),
             Then::Remember(text) => {
                 step.out.push(Effect::Remembered { pid: self.pid, page: id, text });
                 self.queue(step);
             }
-            Then::Decode if self.is_cancelled() => self.end(TurnEnd::Cancelled, String::new(), step),
-            Then::Decode => self.queue(step),
+            Then::Decode => self.tell_next(step),
         }
     }
 
@@ -763,7 +730,7 @@ impl Process {
         self.phase = Phase::Encoding { id, text, then };
     }
 
-    fn queue(&mut self, step: &mut Step<'_>) {
+    pub(super) fn queue(&mut self, step: &mut Step<'_>) {
         self.phase = Phase::Queued;
         step.scheduler.enqueue(self.pid);
     }
@@ -820,6 +787,14 @@ impl Process {
         }
     }
 
+    /// Notes a call that may not be made: the model goes on in words.
+    pub(super) fn note_refused(&mut self, call: &Call) {
+        if let Some(turn) = &mut self.turn {
+            turn.made.push(call.clone());
+            turn.choice = Choice::Answer;
+        }
+    }
+
     pub(super) fn report(&mut self, call: &Call, result: Result<serde_json::Value, Fault>, micros: u64) {
         if let Some(turn) = &mut self.turn {
             let Call { tool, arguments } = call.clone();
@@ -845,7 +820,7 @@ impl Process {
         }
     }
 
-    fn is_cancelled(&self) -> bool {
+    pub(super) fn is_cancelled(&self) -> bool {
         self.turn.as_ref().is_some_and(|turn| turn.cancelled)
     }
 
@@ -858,23 +833,13 @@ impl Process {
     }
 }
 
+/// Why a call does not run that the user was asked about.
+pub(super) const UNASKED: &str = "the user did not allow it";
+
 /// A page that was found.
 fn source_page(source: SourcePage, content: Content, place: Place, role: Role, born: u64) -> (Page, Content) {
     let SourcePage { id, provenance, label, .. } = source;
     NewPage { id, kind: PageKind::File, role, place, provenance, label }.page(content, born)
-}
-
-impl Turn {
-    /// Whether a call hands a tool nothing but what it returned before. Small models do that
-    /// when they have all they need.
-    fn gives_back(&self, call: &Call) -> bool {
-        let Some(arguments) = call.arguments.as_object().filter(|arguments| !arguments.is_empty()) else {
-            return false;
-        };
-        let returned = self.calls.iter().filter(|report| report.tool == call.tool);
-        let mut values = returned.filter_map(|report| report.result.as_ref().ok());
-        values.any(|value| arguments.values().all(|argument| argument == value))
-    }
 }
 
 /// Whether a page holds enough of what is wanted. Its place and heading count too, as the
@@ -918,7 +883,7 @@ fn after_call(choice: &Choice) -> Choice {
     }
 }
 
-fn grammar_of(turn: &Turn, tools: &[ToolSpec]) -> Option<crate::abi::Grammar> {
+fn grammar_of(turn: &Turn, tools: &[ToolSpec], max_calls: u32) -> Option<crate::abi::Grammar> {
     let (names, or_text) = match &turn.choice {
         Choice::Answer => {
             let plain = || (!tools.is_empty()).then(grammar::text);
@@ -928,5 +893,6 @@ fn grammar_of(turn: &Turn, tools: &[ToolSpec]) -> Option<crate::abi::Grammar> {
         Choice::Must(names) => (names, false),
     };
     let offered: Vec<&ToolSpec> = tools.iter().filter(|tool| names.contains(&tool.name)).collect();
-    Some(grammar::calls(&offered, or_text))
+    let left = max_calls.saturating_sub(u32::try_from(turn.made.len()).unwrap_or(u32::MAX));
+    Some(grammar::calls(&offered, or_text, left))
 }

@@ -130,3 +130,89 @@ pub fn note(id: PageId, text: &str) -> SourcePage {
 pub fn input(pid: Pid, text: &str, options: TurnOptions) -> Event {
     Event::Input { pid, content: encoded(text), attached: Vec::new(), options }
 }
+
+/// Drives a kernel by scripted answers.
+pub struct Rig {
+    pub kernel: Kernel,
+    pub pid: Pid,
+    pub events: Vec<Event>,
+}
+
+impl Rig {
+    pub fn new(n_ctx: TokenCount, tools: Vec<ToolSpec>) -> Self {
+        let (kernel, pid, events) = booted(config(n_ctx), tools);
+        Self { kernel, pid, events }
+    }
+
+    pub fn step(&mut self, event: Event) -> Vec<Effect> {
+        self.events.push(event.clone());
+        let effects = self.kernel.step(event);
+        self.kernel.check_invariants().unwrap();
+        effects
+    }
+
+    pub fn ask(&mut self, text: &str) -> Vec<Effect> {
+        self.step(input(self.pid, text, TurnOptions::default()))
+    }
+
+    /// Asks, finds nothing, and returns the decode.
+    pub fn ask_unpaged(&mut self, text: &str) -> Effect {
+        let effects = self.ask(text);
+        let id = page_in(&effects);
+        one(self.step(Event::PagedIn { id, outcome: Outcome::Done(vec![]) }))
+    }
+
+    pub fn say(&mut self, effect: &Effect, text: &str) -> Vec<Effect> {
+        let Effect::Decode { id, .. } = effect else { panic!("no decode: {effect:?}") };
+        self.step(decoded(*id, text))
+    }
+}
+
+/// The one thing that is to be done, besides what swap is to keep.
+pub fn one(mut effects: Vec<Effect>) -> Effect {
+    effects.retain(|effect| !matches!(effect, Effect::Swap { .. }));
+    assert_eq!(effects.len(), 1, "{effects:?}");
+    effects.into_iter().next().unwrap()
+}
+
+/// The page-in that is all there is to do.
+pub fn page_in(effects: &[Effect]) -> EffectId {
+    match effects {
+        [Effect::PageIn { id, .. }] => *id,
+        other => panic!("no page-in: {other:?}"),
+    }
+}
+
+/// How the turn ended.
+pub fn report(effects: Vec<Effect>) -> TurnReport {
+    match one(effects) {
+        Effect::Ended { report, .. } => *report,
+        other => panic!("the turn goes on: {other:?}"),
+    }
+}
+
+/// What the engine is to read.
+pub fn text_of(effect: &Effect) -> String {
+    let Effect::Decode { layout, .. } = effect else { panic!("no decode: {effect:?}") };
+    let bytes = layout.iter().flat_map(|segment| segment.tokens.iter()).map(|token| *token as u8);
+    String::from_utf8(bytes.collect()).unwrap()
+}
+
+/// The model calls the calculator.
+pub fn call(rig: &mut Rig, effect: &Effect, expression: &str) -> Effect {
+    let text = json!({ "name": "calc", "arguments": { "expression": expression } }).to_string();
+    one(rig.say(effect, &text))
+}
+
+/// A tool gave this back.
+pub fn returned(id: EffectId, text: &str) -> Event {
+    Event::Returned {
+        id,
+        outcome: Outcome::Done(Returned {
+            value: json!(text),
+            content: encoded(text),
+            chars: None,
+            micros: 300,
+        }),
+    }
+}

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use docker_credential::{CredentialRetrievalError, DockerCredential};
 use lucid_kernel::port::CancelFlag;
+use lucid_tools::kit::{self, Recipe};
 use lucid_tools::package::{
     self, Candidate, Change, Login, Origin, PackageError, Pins, PublicKey, SecretKey, Wanted,
 };
@@ -28,7 +29,10 @@ pub fn install(home: &Home, args: &InstallArgs) -> Result<u8, Failure> {
         sha256: args.sha256.as_deref().map(digest).transpose()?,
         key: args.key.as_deref().map(PublicKey::parse).transpose().map_err(failure)?,
     };
-    let origin = Origin::parse(&args.source).map_err(failure)?;
+    let origin = match made(home, &args.source)? {
+        Some(file) => Origin::File(file),
+        None => Origin::parse(&args.source).map_err(failure)?,
+    };
     let (host, pins) = (loaded(home)?, pins(home)?);
     let candidate = get(&host, &origin, &wanted, &pins, &cancel)?;
     let granted = rights::parse(&args.grants, &candidate.plugin)?;
@@ -36,6 +40,17 @@ pub fn install(home: &Home, args: &InstallArgs) -> Result<u8, Failure> {
     grant(home, &candidate.plugin, granted)?;
     out::line(&path.display().to_string());
     Ok(exit::OK)
+}
+
+/// Makes a plugin that the program knows how to make, if that is what is meant.
+fn made(home: &Home, source: &str) -> Result<Option<PathBuf>, Failure> {
+    let Some(recipe) = Recipe::find(source).filter(|_| !Path::new(source).exists()) else { return Ok(None) };
+    let toolchain = home.toolchain_dir();
+    let project = toolchain.join("made").join(recipe.name);
+    recipe.write(&project).map_err(unusable)?;
+    let mut step = |what: &str| out::note(&out::clean(what));
+    let built = kit::build(&project, &toolchain, &mut step);
+    Ok(Some(built.map_err(|error| Failure::task(error.to_string()))?.path))
 }
 
 /// Installs what was built from the user's own source. Grants stay as they are.
@@ -256,8 +271,15 @@ fn get(
 ) -> Result<Candidate, Failure> {
     let mut step = |what: &str| out::note(&out::clean(what));
     let package = package::get(origin, &login, &mut step, cancel).map_err(failure)?;
+    let size = package.component.len();
+    if size > LARGE_BYTES {
+        step(&format!("preparing {} MB of code, once: this takes a minute or more", size / 1_000_000));
+    }
     package::check(host, package, wanted, pins).map_err(failure)
 }
+
+/// A component of this size takes long to compile.
+const LARGE_BYTES: usize = 30_000_000;
 
 /// Puts it among the installed ones, and says what it is.
 fn keep(home: &Home, candidate: &Candidate) -> Result<PathBuf, Failure> {

@@ -215,6 +215,31 @@ fn a_cancel_frees_the_screen_at_once() {
 }
 
 #[test]
+fn calls_of_one_turn_run_side_by_side() {
+    let inside = AtomicU32::new(0);
+    // Each waits for the other one to run too.
+    let tools = Calc::new(move |cancel| {
+        inside.fetch_add(1, Ordering::SeqCst);
+        while inside.load(Ordering::SeqCst) < 2 && !cancel.is_cancelled() {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        Ok("2".into())
+    });
+    let calls = format!("{CALL}\n{}", CALL.replace("1+1", "4-2"));
+    let engine = Scripted::new([Exchange::any(calls), Exchange::containing("2", "Both are 2.")]);
+    let mut rig = Rig::start(engine, Arc::clone(&tools), |_| {});
+    rig.say("Use calc: 1+1 and 4-2");
+    let report = rig.ended();
+    assert_eq!(report.answer, "Both are 2.");
+    let made: Vec<&str> =
+        report.calls.iter().map(|call| call.arguments["expression"].as_str().unwrap()).collect();
+    assert_eq!(made, ["1+1", "4-2"]);
+    let events = rig.events();
+    assert_eq!(journal::replay(&events), journal::replay(&events));
+    rig.machine.stop();
+}
+
+#[test]
 fn a_tool_that_hangs_is_cancelled() {
     let tools = Calc::new(|cancel| {
         while !cancel.is_cancelled() {

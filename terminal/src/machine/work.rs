@@ -96,10 +96,12 @@ pub enum Job {
 pub struct Workers {
     decodes: Sender<Job>,
     others: Sender<Job>,
+    worker: Arc<Worker>,
 }
 
 impl Workers {
-    /// Starts a thread for each of the engine's slots and one for disk and tools.
+    /// Starts a thread for each of the engine's slots and one for the disk. Each call gets one of its
+    /// own: those of one turn run side by side, and none keeps pages waiting.
     pub fn start(
         engine: &Arc<dyn Engine>,
         tools: &Arc<dyn Tools>,
@@ -108,16 +110,16 @@ impl Workers {
         swap: &SwapSpace,
         embeds_at_once: bool,
     ) -> Self {
+        let worker = Arc::new(Worker {
+            engine: Arc::clone(engine),
+            tools: Arc::clone(tools),
+            to: to.clone(),
+            notices: notices.clone(),
+            swap: swap.clone(),
+            embeds_at_once,
+        });
         let spawn = |jobs: &Receiver<Job>| {
-            let jobs = jobs.clone();
-            let worker = Worker {
-                engine: Arc::clone(engine),
-                tools: Arc::clone(tools),
-                to: to.clone(),
-                notices: notices.clone(),
-                swap: swap.clone(),
-                embeds_at_once,
-            };
+            let (jobs, worker) = (jobs.clone(), Arc::clone(&worker));
             std::thread::spawn(move || {
                 for job in jobs {
                     worker.work(job);
@@ -130,7 +132,7 @@ impl Workers {
             spawn(&decode_jobs);
         }
         spawn(&other_jobs);
-        Self { decodes, others }
+        Self { decodes, others, worker }
     }
 
     /// Waits until all is done that is not decoding, but not for ever.
@@ -142,7 +144,15 @@ impl Workers {
 
     /// Hands a job to its thread.
     pub fn send(&self, job: Job) {
-        let to = if matches!(job, Job::Decode { .. }) { &self.decodes } else { &self.others };
+        let to = match job {
+            Job::Call { .. } => {
+                let worker = Arc::clone(&self.worker);
+                std::thread::spawn(move || worker.work(job));
+                return;
+            }
+            Job::Decode { .. } => &self.decodes,
+            _ => &self.others,
+        };
         // The threads live as long as the sender; a send can only fail after their panic,
         // which `work` turns into an answer.
         drop(to.send(job));

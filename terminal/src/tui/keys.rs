@@ -119,7 +119,7 @@ impl State {
         }
         if let Some(turn) = &mut self.turn {
             turn.cancelled = true;
-            turn.calling = None;
+            turn.calling.clear();
         }
         self.transcript.settle();
         self.note("cancelled");

@@ -59,13 +59,14 @@ impl State {
             Notice::Returned { id, result } => {
                 self.transcript.returned(id, &result);
                 if let Some(turn) = &mut self.turn {
-                    turn.calling = None;
+                    turn.calling.retain(|of| of.0 != id);
+                    turn.told = turn.told.take().filter(|told| told.0 != id);
                 }
             }
             Notice::Progress { id, message, done } => {
                 let turn = self.turn.as_mut();
-                if let Some(turn) = turn.filter(|turn| turn.calling.as_ref().is_some_and(|of| of.0 == id)) {
-                    turn.told = Some((message, done));
+                if let Some(turn) = turn.filter(|turn| turn.calling.iter().any(|of| of.0 == id)) {
+                    turn.told = Some((id, message, done));
                 }
             }
             Notice::Ask { id, call, reason, wants, preview } => {
@@ -123,8 +124,7 @@ impl State {
     fn on_calling(&mut self, id: EffectId, call: Call) {
         self.transcript.close();
         if let Some(turn) = &mut self.turn {
-            turn.calling = Some((id, call.tool.clone()));
-            turn.told = None;
+            turn.calling.push((id, call.tool.clone()));
         }
         self.questions.retain(|question| question.id != id);
         self.transcript.push(Item::Call { id, call, end: None });

@@ -71,10 +71,10 @@ pub struct Turn {
     pub cancelled: bool,
     /// Prompt tokens computed anew and reused, in the decode at hand.
     pub prefill: Option<(u32, u32)>,
-    /// The tool that runs.
-    pub calling: Option<(EffectId, String)>,
-    /// What it says of how far it is.
-    pub told: Option<(String, Option<f64>)>,
+    /// The tools that run.
+    pub calling: Vec<(EffectId, String)>,
+    /// What the last of them that said so says of how far it is.
+    pub told: Option<(EffectId, String, Option<f64>)>,
 }
 
 /// A call that waits for the user's yes or no.
@@ -298,7 +298,7 @@ impl State {
             taken: false,
             cancelled: false,
             prefill: None,
-            calling: None,
+            calling: Vec::new(),
             told: None,
         });
         let command = Command::Input { text, attached: Vec::new(), options: TurnOptions::default() };

@@ -67,12 +67,19 @@ fn activity(state: &State, width: usize) -> Part {
     }
     if let Some(turn) = state.turn.as_ref().filter(|turn| !turn.cancelled) {
         let elapsed = seconds(state.now_ms.saturating_sub(turn.since_ms));
-        let what = match (&turn.calling, &turn.told) {
-            (None, _) => "thinking".into(),
-            (Some((_, tool)), None) => format!("calling {}", fit(tool, room)),
-            (Some((_, tool)), Some((message, done))) => {
+        let telling = turn.told.as_ref().and_then(|told| {
+            let of = turn.calling.iter().find(|of| of.0 == told.0);
+            of.map(|(_, tool)| (tool, &told.1, told.2))
+        });
+        let what = match (&turn.calling[..], telling) {
+            ([], _) => "thinking".into(),
+            (_, Some((tool, message, done))) => {
                 let part = done.map_or_else(String::new, |done| format!(" {:.0} %", done * 100.0));
                 fit(&format!("{tool}: {message}{part}"), room)
+            }
+            (running, None) => {
+                let tools: Vec<&str> = running.iter().map(|(_, tool)| tool.as_str()).collect();
+                format!("calling {}", fit(&tools.join(", "), room))
             }
         };
         return part(format!("{what} {elapsed}"), theme.accent());

@@ -47,7 +47,7 @@ fn what_the_grammar_lets_through_is_taken_and_comes_back() {
             .map_err(|e| fail("it does not load", e.to_string()))?;
         let tool = host.tools().remove(0);
         for (n, temper) in (0..CALLS).zip(Temper::ALL.into_iter().cycle()) {
-            let grammar = lucid_kernel::grammar::calls(&[&tool], false);
+            let grammar = lucid_kernel::grammar::calls(&[&tool], false, 1);
             let mut matcher = lucid_model::grammar::compile(&factory, &grammar)
                 .map_err(|error| fail("its schema is no grammar", error.to_string()))?;
             let text = sentence(&mut matcher, temper, seed.wrapping_add(n))

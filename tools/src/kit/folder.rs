@@ -26,7 +26,7 @@ pub fn remove(name: &str, folder: &Path) -> Result<(), KitError> {
     if words.is_file() {
         std::fs::remove_file(&words).map_err(|error| ToolError::io("remove", &words, error))?;
     }
-    let mut pins = Pins::read(folder)?;
+    let (mut pins, _lock) = Pins::read_to_change(folder)?;
     pins.remove(&name);
     Ok(pins.write(folder)?)
 }

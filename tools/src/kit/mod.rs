@@ -13,6 +13,7 @@ mod module;
 pub mod prebuilt;
 mod project;
 mod python;
+mod recipes;
 mod rust;
 mod scaffold;
 #[cfg(test)]
@@ -25,6 +26,7 @@ pub use build::{Built, build};
 pub use folder::{Found, list, remove};
 pub use inputs::{Inputs, inputs};
 pub use language::Language;
+pub use recipes::{RECIPES, Recipe};
 pub use scaffold::new;
 pub use toolchain::Toolchain;
 

@@ -115,7 +115,7 @@ pub fn install(candidate: &Candidate, folder: &Path) -> Result<PathBuf, PackageE
     std::fs::create_dir_all(folder).map_err(|error| ToolError::io("make the folder", folder, error))?;
     let path = folder.join(format!("{}.wasm", plugin.name));
     let beside = Docs::file_beside(&path);
-    let mut pins = Pins::read(folder)?;
+    let (mut pins, _lock) = Pins::read_to_change(folder)?;
     // Between these steps what lies there is not what is pinned, and is not loaded.
     pins.insert(
         &plugin.name,

@@ -1,6 +1,7 @@
 //! What is installed: each plugin's digest, where it came from and who signed it.
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -12,6 +13,8 @@ use crate::text::digest;
 
 /// The file in the folder of installed plugins; TOML.
 const FILE: &str = "installed.lock";
+/// The file beside it that is locked while it is changed.
+const LOCK: &str = ".installed.lock";
 /// The largest such file, in bytes.
 const MAX_BYTES: u64 = 4 << 20;
 
@@ -30,6 +33,10 @@ pub struct Pin {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
 }
+
+/// What keeps others from changing what is installed, as long as it is there.
+#[derive(Debug)]
+pub(crate) struct Lock(#[expect(dead_code, reason = "it is there to be dropped")] File);
 
 /// All that is installed, by name.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -50,6 +57,15 @@ impl Pins {
         let pins = pins.and_then(|text| toml::from_str(text).map_err(|error| error.to_string()));
         let odd = |reason: String| ToolError::io("read", &path, std::io::Error::other(reason));
         Ok(Self(pins.map_err(odd)?))
+    }
+
+    /// Reads those that are about to be changed. Until the lock is dropped no other Lucid changes them.
+    pub(crate) fn read_to_change(folder: &Path) -> Result<(Self, Lock), ToolError> {
+        let path = folder.join(LOCK);
+        let fault = |error| ToolError::io("lock", &path, error);
+        let lock = File::options().create(true).append(true).open(&path).map_err(fault)?;
+        lock.lock().map_err(fault)?;
+        Ok((Self::read(folder)?, Lock(lock)))
     }
 
     /// Writes them.

@@ -3,6 +3,7 @@
 //! words that say why.
 #![allow(clippy::unwrap_used)]
 
+mod carried;
 mod components;
 mod network;
 mod paths;

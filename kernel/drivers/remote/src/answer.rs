@@ -11,7 +11,7 @@ use crate::fault;
 /// The most of one answer, calls included, in bytes.
 pub(crate) const MAX_ANSWER_BYTES: usize = 8 * 1024 * 1024;
 /// The most calls that one answer may begin; only the first is taken.
-const MAX_CALLS: usize = 64;
+pub(crate) const MAX_CALLS: usize = 64;
 
 /// What is wrong with a chunk.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -196,15 +196,12 @@ impl Answer {
 
     /// The answer, now that no more comes.
     pub(crate) fn finish(self) -> Finished {
+        let has_calls = !self.calls.is_empty();
         let cut = matches!(self.finish.as_deref(), Some("length" | "max_tokens"));
-        let rest = match self.calls.into_values().next() {
-            Some((name, arguments)) => {
-                // Words before a call stay; the call has its own line.
-                let line = if self.said { "\n" } else { "" };
-                format!("{line}{}", call(&name, &arguments))
-            }
-            None => self.held,
-        };
+        let calls = self.calls.into_values().map(|(name, arguments)| call(&name, &arguments));
+        // Words before a call stay; each call has its own line.
+        let lines = self.said.then(String::new).into_iter().chain(calls).collect::<Vec<_>>();
+        let rest = if has_calls { lines.join("\n") } else { self.held };
         Finished { rest, stop: if cut { StopReason::Limit } else { StopReason::Stop }, counts: self.counts }
     }
 
@@ -305,7 +302,11 @@ mod tests {
         let (text, done) = all(&parts);
         assert_eq!(
             (text.as_str(), done.stop),
-            (r#"{"name":"add","arguments":{"a":1,"b":[2]}}"#, StopReason::Stop)
+            (
+                "{\"name\":\"add\",\"arguments\":{\"a\":1,\"b\":[2]}}\n{\"name\":\"other\",\"arguments\":{}}",
+                StopReason::Stop
+            ),
+            "each call on a line"
         );
         let said =
             all(&[delta(json!({ "content": "I add." })), call(0, Some("add"), "{}"), end("tool_calls")]).0;

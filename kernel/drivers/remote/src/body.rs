@@ -66,10 +66,10 @@ fn hold(body: &mut Value, grammar: &Grammar, dialect: Dialect) -> Result<(), Fau
     match &grammar.shape {
         Shape::Text => {}
         Shape::Calls { tools, .. } if tools.is_empty() => {}
-        Shape::Calls { tools, or_text } => {
+        Shape::Calls { tools, or_text, several } => {
             body["tools"] = tools.iter().map(tool).collect();
             body["tool_choice"] = json!(if *or_text { "auto" } else { "required" });
-            body["parallel_tool_calls"] = json!(false);
+            body["parallel_tool_calls"] = json!(several);
             if !or_text && dialect == Dialect::LlamaCpp {
                 // Its "required" lets any text come before the mark that a model puts before a
                 // call, and small models leave the mark out and write on to the limit. A schema
@@ -166,10 +166,10 @@ mod tests {
             parameters: json!({ "type": "object" }),
         };
         for (or_text, choice) in [(true, "auto"), (false, "required")] {
-            let body =
-                ask(Some(Shape::Calls { tools: vec![spec.clone()], or_text })).body(Dialect::Other).unwrap();
+            let shape = Shape::Calls { tools: vec![spec.clone()], or_text, several: or_text };
+            let body = ask(Some(shape)).body(Dialect::Other).unwrap();
             assert_eq!(body["tool_choice"], choice);
-            assert_eq!(body["parallel_tool_calls"], false);
+            assert_eq!(body["parallel_tool_calls"], or_text);
             assert_eq!(
                 body["tools"],
                 json!([{ "type": "function", "function": {

@@ -1,9 +1,12 @@
 //! The kernel's layout back into messages, and messages into a server's JSON.
 
+use std::collections::VecDeque;
+
 use lucid_kernel::abi::{Role, Token};
 use lucid_kernel::port::EngineError;
 use serde_json::{Map, Value, json};
 
+use crate::answer::MAX_CALLS;
 use crate::vocabulary::{CLOSE, OPEN, Vocabulary};
 
 /// One message.
@@ -62,25 +65,27 @@ const RESULT: &str = "Result of the tool:\n";
 /// names; a result that lost its call is shown by the user.
 pub(crate) fn to_json(messages: &[Message]) -> Vec<Value> {
     let mut out = Vec::with_capacity(messages.len());
-    let mut called: Option<String> = None;
+    let mut called: VecDeque<String> = VecDeque::new();
     for (at, message) in messages.iter().enumerate() {
         let text = message.text.as_str();
-        let id = called.take();
-        let result_follows = messages.get(at + 1).is_some_and(|next| next.role == Role::Tool);
+        let id = if message.role == Role::Tool { called.pop_front() } else { None };
+        let results = messages[at + 1..].iter().take_while(|next| next.role == Role::Tool).count();
         out.push(match (message.role, id) {
             (Role::System, _) => json!({ "role": "system", "content": text }),
             (Role::User, _) => json!({ "role": "user", "content": text }),
             (Role::Tool, Some(id)) => json!({ "role": "tool", "tool_call_id": id, "content": text }),
             (Role::Tool, None) => json!({ "role": "user", "content": format!("{RESULT}{text}") }),
-            (Role::Assistant, _) => match find_call(text).filter(|_| result_follows) {
-                Some((words, name, arguments)) => {
-                    let id = call_id(at);
-                    called = Some(id.clone());
-                    json!({ "role": "assistant", "content": words, "tool_calls": [
-                        { "id": id, "type": "function", "function": { "name": name, "arguments": arguments } },
-                    ] })
+            (Role::Assistant, _) => match find_calls(text, results) {
+                (words, calls) if !calls.is_empty() => {
+                    called = (0..calls.len()).map(|nth| call_id(at + nth)).collect();
+                    let calls = called.iter().zip(calls).map(|(id, (name, arguments))| {
+                        let function = json!({ "name": name, "arguments": arguments });
+                        json!({ "id": id, "type": "function", "function": function })
+                    });
+                    let calls: Vec<Value> = calls.collect();
+                    json!({ "role": "assistant", "content": words, "tool_calls": calls })
                 }
-                None => json!({ "role": "assistant", "content": text }),
+                _ => json!({ "role": "assistant", "content": text }),
             },
         });
     }
@@ -92,15 +97,23 @@ fn call_id(at: usize) -> String {
     format!("call{:05}", at % 100_000)
 }
 
-/// A call that is the whole text, or its last line, with the words before it.
-fn find_call(text: &str) -> Option<(&str, String, String)> {
-    let trimmed = text.trim();
-    let last_line = || {
-        let (words, line) = trimmed.rsplit_once('\n')?;
-        let (name, arguments) = as_call(line)?;
-        Some((words.trim_end(), name, arguments))
-    };
-    as_call(trimmed).map(|(name, arguments)| ("", name, arguments)).or_else(last_line)
+/// The calls that are the last lines of a text, each once and at most so many as have results, with
+/// the words before them.
+fn find_calls(text: &str, results: usize) -> (&str, Vec<(String, String)>) {
+    let (mut words, mut calls) = (text.trim(), VecDeque::new());
+    if let Some(call) = as_call(words) {
+        // It may be written on several lines.
+        (words, calls) = ("", VecDeque::from([call]));
+    }
+    while calls.len() < MAX_CALLS && !words.is_empty() {
+        let (before, line) = words.rsplit_once('\n').unwrap_or(("", words));
+        let Some(call) = as_call(line) else { break };
+        words = before.trim_end();
+        calls.retain(|known| *known != call);
+        calls.push_front(call);
+    }
+    calls.truncate(results);
+    (words, calls.into())
 }
 
 fn as_call(text: &str) -> Option<(String, String)> {
@@ -160,6 +173,28 @@ mod tests {
         prefixes.sort();
         prefixes.dedup();
         assert_eq!(prefixes.len(), 4);
+    }
+
+    #[test]
+    fn calls_of_one_answer_find_their_results() {
+        let call = |b: u32| format!(r#"{{"name": "add", "arguments": {{"b": {b}}}}}"#);
+        let asked = format!("Both.\n{}\n{}\n{}\n{}", call(1), call(1), call(2), call(3));
+        let said = to_json(&[
+            message(Role::User, "?"),
+            message(Role::Assistant, &asked),
+            message(Role::Tool, "one"),
+            message(Role::Tool, "two"),
+            message(Role::Assistant, "Done."),
+        ]);
+        let calls = said[1]["tool_calls"].as_array().unwrap();
+        assert_eq!(said[1]["content"], "Both.");
+        let given: Vec<&str> =
+            calls.iter().map(|call| call["function"]["arguments"].as_str().unwrap()).collect();
+        assert_eq!(given, [r#"{"b":1}"#, r#"{"b":2}"#], "once each, and only those with a result");
+        for (call, result) in calls.iter().zip(&said[2..4]) {
+            assert_eq!(call["id"], result["tool_call_id"]);
+        }
+        assert_ne!(calls[0]["id"], calls[1]["id"]);
     }
 
     #[test]

@@ -145,7 +145,7 @@ fn a_call_comes_back_as_the_kernel_reads_it() {
         keywords: Vec::new(),
         parameters: json!({ "type": "object" }),
     };
-    let shape = Shape::Calls { tools: vec![spec], or_text: true };
+    let shape = Shape::Calls { tools: vec![spec], or_text: true, several: false };
     let request = shaped(question(&engine, "1?", 50), shape);
     assert_eq!(&*answer(&engine, &request).text, r#"{"name":"add","arguments":{"a":1}}"#);
     assert_eq!(&*answer(&engine, &request).text, r#"{"name":"add","arguments":{"a": oops}"#);

@@ -105,13 +105,14 @@ fn characters_over_several_tokens_come_whole() {
 fn a_call_is_written_and_its_result_read() {
     let _alone = alone();
     let asked = "What is 1234 * 5678? Use the tool.";
-    let shape = |or_text| Shape::Calls { tools: vec![calculator()], or_text };
+    let shape = |or_text| Shape::Calls { tools: vec![calculator()], or_text, several: false };
     let done = answer(engine(), &shaped(question(engine(), asked, 100), shape(false)));
     assert_eq!(done.stop, StopReason::Stop);
     let choice = Choice::Must(vec!["calculate".into()]);
     let parsed = syscall::parse(&done.text, &choice, &[calculator()], false);
-    let Ok(Syscall::Call(call)) = parsed else { panic!("{parsed:?} of {}", done.text) };
-    assert!(call.arguments["expression"].as_str().unwrap().contains("1234"), "{call:?}");
+    let Ok(Syscall::Calls(calls)) = parsed else { panic!("{parsed:?} of {}", done.text) };
+    let expression = calls[0].arguments["expression"].as_str().unwrap();
+    assert!(calls.len() == 1 && expression.contains("1234"), "{calls:?}");
     let messages = [(Role::User, asked), (Role::Assistant, &*done.text), (Role::Tool, "7006652")];
     let after = answer(engine(), &shaped(request(engine(), &messages, 60), shape(true)));
     assert!(after.text.replace([',', ' '], "").contains("7006652"), "{}", after.text);

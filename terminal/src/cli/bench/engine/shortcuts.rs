@@ -103,7 +103,7 @@ fn tasks() -> Vec<(&'static str, String, Option<Grammar>)> {
     let quote = format!("{PAGE}\nRepeat the table above word for word.");
     let prose = "Tell me in a few sentences why people like to watch ships.";
     vec![
-        ("a call", call.into(), Some(grammar::calls(&[&tool], false))),
+        ("a call", call.into(), Some(grammar::calls(&[&tool], false, 1))),
         ("a quote", quote, None),
         ("prose", prose.into(), None),
     ]
