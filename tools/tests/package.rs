@@ -286,7 +286,7 @@ fn a_url_gives_a_component_and_its_signature() {
         ("/page.wasm", ok(b"<html>a page</html>")),
         ("/page.wasm.minisig", ok(b"<html>a page</html>")),
         ("/cut.wasm", b"HTTP/1.1 200 OK\r\ncontent-length: 9999\r\n\r\nshort".to_vec()),
-        ("/huge.wasm", [&b"HTTP/1.1 200 OK\r\n\r\n"[..], &vec![0; 65 << 20]].concat()),
+        ("/huge.wasm", [&b"HTTP/1.1 200 OK\r\n\r\n"[..], &vec![0; 257 << 20]].concat()),
         ("/broken.wasm", b"HTTP/1.1 500 Oops\r\ncontent-length: 0\r\nconnection: close\r\n\r\n".to_vec()),
     ]);
     let of = |path: &str| place.check(&format!("{url}{path}"), &Wanted::default());
@@ -301,7 +301,7 @@ fn a_url_gives_a_component_and_its_signature() {
         ("/round.wasm", "redirects too often"),
         ("/page.wasm", "not a WebAssembly component"),
         ("/cut.wasm", "http://127.0.0.1"),
-        ("/huge.wasm", "more than 64 MiB"),
+        ("/huge.wasm", "more than 256 MiB"),
         ("/broken.wasm", "500"),
     ] {
         let error = of(path).unwrap_err().to_string();

@@ -13,8 +13,6 @@ use crate::text::digest;
 
 /// The file in the folder of installed plugins; TOML.
 const FILE: &str = "installed.lock";
-/// The file beside it that is locked while it is changed.
-const LOCK: &str = ".installed.lock";
 /// The largest such file, in bytes.
 const MAX_BYTES: u64 = 4 << 20;
 
@@ -61,9 +59,9 @@ impl Pins {
 
     /// Reads those that are about to be changed. Until the lock is dropped no other Lucid changes them.
     pub(crate) fn read_to_change(folder: &Path) -> Result<(Self, Lock), ToolError> {
-        let path = folder.join(LOCK);
-        let fault = |error| ToolError::io("lock", &path, error);
-        let lock = File::options().create(true).append(true).open(&path).map_err(fault)?;
+        let fault = |error| ToolError::io("lock", folder, error);
+        // The folder itself: a file beside the pins would have to stay for ever.
+        let lock = File::open(folder).map_err(fault)?;
         lock.lock().map_err(fault)?;
         Ok((Self::read(folder)?, Lock(lock)))
     }
