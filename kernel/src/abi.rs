@@ -667,6 +667,9 @@ pub enum Effect {
         first: PageId,
         /// All pages together may have at most this many tokens.
         budget: TokenCount,
+        /// The same for those that the query names exactly, which no other page can stand in for: so
+        /// many as there is room for, however long they take. At least `budget`.
+        room: TokenCount,
     },
     /// Decode tokens after this layout.
     Decode {

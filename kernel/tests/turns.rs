@@ -769,3 +769,22 @@ fn a_question_that_names_a_tool_gets_its_answer_from_it() {
         assert!(!matches!(choose(question), Choice::Must(_)), "{question}: {:?}", choose(question));
     }
 }
+
+#[test]
+fn what_a_question_names_comes_however_long_it_takes() {
+    for (score, taken) in [(0.0, 3), (1.0, 1)] {
+        let mut rig = Rig::new(4096, vec![]);
+        let effects = rig.ask("port of the server");
+        let [Effect::PageIn { id, first, budget, room, .. }] = &effects[..] else { panic!("{effects:?}") };
+        assert!(*budget == 512 && *room > 2_000, "{budget} {room}");
+        let page = |nth: u64| {
+            let id = PageId(first.0 + nth);
+            let line = nth as u32 + 1;
+            let text = format!("port of the server {}", "x".repeat(300));
+            SourcePage { score, ..file_page(id, "/d/f.md", (line, line), &text) }
+        };
+        let outcome = Outcome::Done((0..3).map(page).collect());
+        let decode = one(rig.step(Event::PagedIn { id: *id, outcome }));
+        assert_eq!(text_of(&decode).matches("/d/f.md").count(), taken);
+    }
+}

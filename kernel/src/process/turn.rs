@@ -106,12 +106,13 @@ impl Process {
         self.note_input(pending);
         self.table.insert(page, content);
         let told = self.tell_tools(room.saturating_sub(tokens), step);
-        let budget = self.prefetch_budget(room.saturating_sub(tokens + told), step.config);
+        let free = room.saturating_sub(tokens + told);
+        let budget = self.prefetch_budget(free, step.config);
         let Some(turn) = &mut self.turn else { return Ok(()) };
         turn.pending = Some(pending);
         let is_more = step.config.has_disk || self.swapped > 0;
         if turn.options.prefetch && is_more && budget > 0 {
-            let (id, first) = self.page_in(question, budget, step);
+            let (id, first) = self.page_in(question, budget, free, step);
             self.phase = Phase::Paging { id, first };
         } else {
             self.admit_pending(step);
@@ -284,12 +285,18 @@ impl Process {
         free.min(in_time.max(config.prefetch_min_tokens))
     }
 
-    fn page_in(&mut self, query: String, budget: TokenCount, step: &mut Step<'_>) -> (EffectId, PageId) {
+    fn page_in(
+        &mut self,
+        query: String,
+        budget: TokenCount,
+        room: TokenCount,
+        step: &mut Step<'_>,
+    ) -> (EffectId, PageId) {
         let id = step.ids.effect();
         let at_most = step.config.prefetch_pages.max(1);
         let first = step.ids.reserve_pages(at_most);
         let request = PageRequest::Search { query, at_most };
-        step.out.push(Effect::PageIn { id, pid: self.pid, request, first, budget });
+        step.out.push(Effect::PageIn { id, pid: self.pid, request, first, budget, room });
         (id, first)
     }
 
@@ -341,7 +348,8 @@ impl Process {
         let wanted = self.turn.as_ref().map(|turn| turn.wanted.clone()).unwrap_or_default();
         let searched = role == Role::Tool;
         let keep = self.pending_tokens();
-        let mut left = self.prefetch_budget(self.room(role, step.config).saturating_sub(keep), step.config);
+        let mut room = self.room(role, step.config).saturating_sub(keep);
+        let mut left = self.prefetch_budget(room, step.config);
         let mut memory = MemoryUse::default();
         for source in pages.into_iter().take(MAX_FOUND) {
             let known = match &source.provenance {
@@ -354,7 +362,7 @@ impl Process {
                 continue;
             }
             let tokens = source.content.count();
-            if tokens > left {
+            if tokens > if source.score == 0.0 { room } else { left } {
                 continue;
             }
             let (content, comes_back) = (Content::of(&source), self.comes_back(&source));
@@ -375,7 +383,7 @@ impl Process {
                 false
             };
             if taken {
-                left -= tokens;
+                (left, room) = (left.saturating_sub(tokens), room - tokens);
                 memory.faults += 1;
             }
         }
@@ -481,8 +489,9 @@ impl Process {
                 turn.made.push(call);
                 turn.choice = after_call(&turn.choice);
                 self.push_output(PageKind::Call, &decoded, step);
-                let budget = self.prefetch_budget(self.room(Role::Tool, step.config), step.config);
-                let (id, first) = self.page_in(query, budget, step);
+                let room = self.room(Role::Tool, step.config);
+                let budget = self.prefetch_budget(room, step.config);
+                let (id, first) = self.page_in(query, budget, room, step);
                 self.phase = Phase::Searching { id, first };
             }
             Ok(Syscall::FindTools { query }) => {
@@ -675,6 +684,7 @@ impl Process {
             request: PageRequest::Recall(recall),
             first: id,
             budget,
+            room: budget,
         });
         self.phase = Phase::Recalling { id: effect, page: id, why };
     }

@@ -20,7 +20,7 @@ use lucid_kernel::{Config, Kernel};
 use super::api::{Command, Notice};
 use super::background::{Background, Work};
 use super::digest::Digest;
-use super::pages::{self, Places, attached_page, encode};
+use super::pages::{self, Places, Room, attached_page, encode};
 use super::swap::{self, SwapSpace};
 use super::work::{Job, Workers};
 use super::{Loaded, Session, Setup, Tools};
@@ -568,9 +568,16 @@ impl Machine {
     fn carry_out(&mut self, effect: Effect) -> Option<Event> {
         let live = self.live.as_ref()?;
         match effect {
-            Effect::PageIn { id, pid, request, first, budget } => {
+            Effect::PageIn { id, pid, request, first, budget, room } => {
                 let places = self.places();
-                live.workers.send(Job::PageIn { id, pid, request, first, budget, places });
+                live.workers.send(Job::PageIn {
+                    id,
+                    pid,
+                    request,
+                    first,
+                    room: Room { budget, named: room },
+                    places,
+                });
             }
             Effect::Decode { id, layout, grammar, sampling, max_tokens, show, .. } => {
                 let request = DecodeRequest { layout, grammar, sampling, max_tokens };

@@ -104,21 +104,32 @@ pub struct Places {
     pub changed: Arc<Mutex<BTreeMap<String, bool>>>,
 }
 
+/// How many tokens pages may have together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Room {
+    /// All of them.
+    pub budget: TokenCount,
+    /// Those that the query names.
+    pub named: TokenCount,
+}
+
 impl Places {
-    /// The pages that match best and fit into `budget` tokens together.
+    /// The pages that match best and fit into the room together.
     pub fn page_in(
         &self,
         engine: &dyn Engine,
         swap: &SwapSpace,
         request: &PageRequest,
         first: PageId,
-        budget: TokenCount,
+        room: Room,
     ) -> Outcome<Vec<SourcePage>> {
         let found = match request {
             PageRequest::Search { query, at_most } => {
-                self.find(engine, swap, query, *at_most as usize, first, budget)
+                self.find(engine, swap, query, *at_most as usize, first, room)
             }
-            PageRequest::Recall(recall) => self.recall(engine, swap, recall, budget).map(|page| vec![page]),
+            PageRequest::Recall(recall) => {
+                self.recall(engine, swap, recall, room.budget).map(|page| vec![page])
+            }
         };
         match found {
             Ok(pages) => Outcome::Done(pages),
@@ -135,15 +146,15 @@ impl Places {
         query: &str,
         at_most: usize,
         first: PageId,
-        budget: TokenCount,
+        Room { budget, named: room }: Room,
     ) -> Result<Vec<SourcePage>, Fault> {
         let on_disk = |error: DiskError| Fault::new(FaultKind::Disk, error.to_string());
         let in_engine = |error: EngineError| Fault::new(FaultKind::Engine, error.to_string());
         let hits = self.search(query, at_most).map_err(on_disk)?;
         let lines = follow(query, |name, most| self.search(name, most)).map_err(on_disk)?;
-        let named = self.fill_named(engine, lines, first, at_most, budget / 4 * 3).map_err(in_engine)?;
+        let named = self.fill_named(engine, lines, first, at_most, room / 4 * 3).map_err(in_engine)?;
         let taken: TokenCount = named.iter().map(|page| page.content.count()).sum();
-        let (budget, next) = (budget - taken, PageId(first.0 + named.len() as u64));
+        let (budget, next) = (budget.saturating_sub(taken), PageId(first.0 + named.len() as u64));
         let is_shown = |hit: &Hit| named.iter().any(|page| shows_part_of(&page.provenance, &hit.range));
         // Where lines refer to lines, what stands around them says nothing of them.
         let is_table = !named.is_empty() && named.iter().all(|page| identifiers(&page.text).nth(1).is_some());

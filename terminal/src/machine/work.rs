@@ -8,14 +8,14 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use lucid_kernel::abi::{
     Call, Decoded, EffectId, Event, Fault, FaultKind, Outcome, PageId, PageRequest, Pid, Returned,
-    StopReason, Swapped, TokenCount, Want,
+    StopReason, Swapped, Want,
 };
 use lucid_kernel::port::{CancelFlag, DecodeRequest, Delta, Engine};
 
 use super::Tools;
 use super::api::Notice;
 use super::core::Msg;
-use super::pages::{Places, encode};
+use super::pages::{Places, Room, encode};
 use super::swap::SwapSpace;
 use crate::plugins::OnProgress;
 
@@ -46,7 +46,7 @@ pub enum Job {
         /// The first address.
         first: PageId,
         /// The most tokens.
-        budget: TokenCount,
+        room: Room,
         /// Where.
         places: Places,
     },
@@ -181,9 +181,9 @@ impl Worker {
                     done.unwrap_or_else(|_| Outcome::Failed(failed(FaultKind::Engine, "the engine was")));
                 Event::Decoded { id, outcome }
             }
-            Job::PageIn { id, pid, request, first, budget, places } => {
+            Job::PageIn { id, pid, request, first, room, places } => {
                 let done = catch_unwind(AssertUnwindSafe(|| {
-                    places.page_in(self.engine.as_ref(), &self.swap.of(pid), &request, first, budget)
+                    places.page_in(self.engine.as_ref(), &self.swap.of(pid), &request, first, room)
                 }));
                 let outcome =
                     done.unwrap_or_else(|_| Outcome::Failed(failed(FaultKind::Disk, "the search was")));

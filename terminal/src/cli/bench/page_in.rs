@@ -18,7 +18,7 @@ use super::percentiles;
 use crate::cli::{ModelArgs, mount, session};
 use crate::exit::Failure;
 use crate::home::Home;
-use crate::machine::pages::{Places, encode};
+use crate::machine::pages::{Places, Room, encode};
 use crate::machine::swap::SwapSpace;
 
 /// Asks about `files` files from below `corpus`, with the tokens of a real model.
@@ -49,14 +49,16 @@ pub fn run(home: &Home, wanted: &ModelArgs, corpus: &Path, files: usize) -> Resu
             let began = Instant::now();
             let effects = kernel.step(input);
             let asked = began.elapsed();
-            let Some((id, request, first, budget)) = effects.into_iter().find_map(|effect| match effect {
-                Effect::PageIn { id, request, first, budget, .. } => Some((id, request, first, budget)),
+            let Some((id, request, first, room)) = effects.into_iter().find_map(|effect| match effect {
+                Effect::PageIn { id, request, first, budget, room, .. } => {
+                    Some((id, request, first, Room { budget, named: room }))
+                }
                 _ => None,
             }) else {
                 continue;
             };
             let began = Instant::now();
-            let outcome = places.page_in(engine.as_ref(), &swap, &request, first, budget);
+            let outcome = places.page_in(engine.as_ref(), &swap, &request, first, room);
             let found = began.elapsed();
             if let (Outcome::Done(pages), 1) = (&outcome, round) {
                 placed += pages.len() as u64;
