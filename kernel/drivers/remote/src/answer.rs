@@ -10,7 +10,7 @@ use crate::fault;
 
 /// The most of one answer, calls included, in bytes.
 pub(crate) const MAX_ANSWER_BYTES: usize = 8 * 1024 * 1024;
-/// The most calls that one answer may begin; only the first is taken.
+/// The most calls that one answer may begin.
 pub(crate) const MAX_CALLS: usize = 64;
 
 /// What is wrong with a chunk.
