@@ -625,6 +625,11 @@ pub enum Event {
         /// Whose.
         pid: Pid,
     },
+    /// A process ends for good. Only between its turns, and never the last one.
+    Exit {
+        /// Which.
+        pid: Pid,
+    },
     /// The machine came up again after an unclean end: nothing that was under way still is.
     Restarted,
 }

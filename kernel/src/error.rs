@@ -23,6 +23,9 @@ pub enum KernelError {
     /// The process is in the middle of a turn.
     #[error("process {0} is still busy with the turn before")]
     ProcessBusy(Pid),
+    /// There would be nobody left to speak to.
+    #[error("{0} is the only conversation; begin another one first")]
+    LastProcess(Pid),
     /// The event answers nothing that is under way.
     #[error("nothing under way is called {0}")]
     NoEffect(EffectId),

@@ -201,6 +201,11 @@ impl Kernel {
         self.ids.next_page()
     }
 
+    /// The name that the next effect will get.
+    pub const fn next_effect(&self) -> EffectId {
+        EffectId(self.ids.next_effect + 1)
+    }
+
     /// How many pages of a process another one knows too.
     pub fn shared_pages(&self, process: &Process) -> usize {
         process.table().iter().filter(|page| self.sharers(page.id).nth(1).is_some()).count()
@@ -314,6 +319,18 @@ impl Kernel {
             Event::Remember { pid, page } => find(&mut self.processes, pid)?.remember(page, &mut step)?,
             Event::Digested { pid, page } => find(&mut self.processes, pid)?.digested(page, &mut step)?,
             Event::Forget { pid, page } => find(&mut self.processes, pid)?.forget(page, &mut step)?,
+            Event::Exit { pid } => {
+                if !find(&mut self.processes, pid)?.is_idle() {
+                    return Err(KernelError::ProcessBusy(pid));
+                }
+                if self.processes.len() == 1 {
+                    return Err(KernelError::LastProcess(pid));
+                }
+                self.processes.remove(&pid);
+                if self.spoken_to == Some(pid) {
+                    self.spoken_to = self.processes.keys().next_back().copied();
+                }
+            }
             Event::Cancel { pid } => find(&mut self.processes, pid)?.cancel(&mut step),
             Event::Restarted => {
                 step.scheduler.clear();

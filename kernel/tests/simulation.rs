@@ -155,6 +155,12 @@ impl Simulation {
                     let pid = self.pid();
                     self.step(Event::Fork { pid });
                 }
+                93 if self.pids.len() > 3 => {
+                    let pid = self.pid();
+                    self.step(Event::Exit { pid });
+                    // A refusal leaves it where it was.
+                    self.pids.retain(|pid| self.kernel.processes().contains_key(pid));
+                }
                 81..=84 => self.meddle(),
                 87..=88 => {
                     self.open.clear();

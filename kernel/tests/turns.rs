@@ -5,6 +5,7 @@ mod common;
 
 use common::*;
 use lucid_kernel::abi::*;
+use lucid_kernel::error::KernelError;
 use lucid_kernel::journal;
 use lucid_kernel::memory::{Page, PageKind, layout};
 use lucid_kernel::policy::{Rule, SHELL, Verdict};
@@ -634,6 +635,30 @@ fn a_fork_knows_all_that_was_said_and_goes_its_own_way() {
     rig.step(Event::Evict { pid: branch, page: fact });
     let holds = |pid: Pid| rig.kernel.processes()[&pid].window().holds(fact);
     assert_eq!((holds(of), holds(branch)), (true, false));
+}
+
+#[test]
+fn a_process_that_ends_leaves_the_others_as_they_are() {
+    let mut rig = Rig::new(4096, vec![]);
+    let only = rig.step(Event::Exit { pid: rig.pid });
+    assert!(
+        matches!(&only[..], [Effect::Refused { error: KernelError::LastProcess(_) }]),
+        "the last one stays: {only:?}"
+    );
+    let decode = rig.ask_unpaged("My zebra is called Anton.");
+    report(rig.say(&decode, "Noted."));
+    let forked = rig.step(Event::Fork { pid: rig.pid });
+    let [Effect::Spawned { pid: branch, .. }] = forked[..] else { panic!("{forked:?}") };
+    let decode = rig.ask_unpaged("And yours?");
+    let busy = rig.step(Event::Exit { pid: rig.pid });
+    assert!(matches!(&busy[..], [Effect::Refused { error: KernelError::ProcessBusy(_) }]), "{busy:?}");
+    report(rig.say(&decode, "I have none."));
+    assert_eq!(rig.step(Event::Exit { pid: rig.pid }), []);
+    assert_eq!(rig.kernel.processes().keys().collect::<Vec<_>>(), [&branch]);
+    assert_eq!(rig.kernel.spoken_to(), Some(branch));
+    let plain = TurnOptions { prefetch: false, ..TurnOptions::default() };
+    let decode = one(rig.step(input(branch, "What is it called?", plain)));
+    assert!(text_of(&decode).contains("Anton"));
 }
 
 #[test]

@@ -199,6 +199,7 @@ fn event() -> impl Strategy<Value = Event> {
         (id(), any::<bool>(), prop::sample::select(vec![Extent::Once, Extent::Session, Extent::Always]))
             .prop_map(|(id, allow, extent)| Event::Answered { id, allow, extent }),
         pid().prop_map(|pid| Event::Fork { pid }),
+        pid().prop_map(|pid| Event::Exit { pid }),
         (encoded(), vec(tool(), 0..3)).prop_map(|(system, tools)| Event::Tools { system, tools }),
         (id(), outcome(encoded())).prop_map(|(id, outcome)| Event::Encoded { id, outcome }),
         pid().prop_map(|pid| Event::Cancel { pid }),
