@@ -4,6 +4,7 @@ pub mod ask;
 pub mod bench;
 pub mod dev;
 pub mod doctor;
+pub mod host;
 pub mod memory;
 pub mod model;
 pub mod mount;
@@ -77,6 +78,12 @@ pub struct ShellArgs {
     /// Offer the model no tools
     #[arg(long)]
     pub no_tools: bool,
+    /// Lines instead of a screen: for screen readers, and terminals that cannot do more
+    #[arg(long)]
+    pub plain: bool,
+    /// Stop by a mistake in the program, to see what becomes of the terminal
+    #[arg(long, hide = true)]
+    pub fail_for_a_test: bool,
 }
 
 /// What goes on.
@@ -551,6 +558,12 @@ pub enum BenchCmd {
     },
     /// Calling a tool
     Tools,
+    /// The screen: drawing while an answer comes, and what a key takes to be seen
+    Screen {
+        /// How many items the transcript has
+        #[arg(long, default_value_t = 10_000)]
+        blocks: usize,
+    },
     /// What of the prompts of one session is computed, and what is reused
     Session {
         #[command(flatten)]
@@ -598,11 +611,14 @@ pub enum BenchCmd {
 /// `lucid picture`.
 #[derive(Debug, Args)]
 pub struct PictureArgs {
-    /// Questions to ask, in order
+    /// Questions to ask and commands to give, in order
     #[arg(required = true)]
     pub questions: Vec<String>,
     #[command(flatten)]
     pub model: ModelArgs,
+    /// Draw all that happens as one animated picture
+    #[arg(long)]
+    pub film: bool,
     /// Columns
     #[arg(long, default_value_t = 100)]
     pub columns: u16,

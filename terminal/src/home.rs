@@ -88,6 +88,16 @@ impl Home {
         self.state.join("journal.sqlite")
     }
 
+    /// What tools changed in the user's folders, by session, so that it can be taken back.
+    pub fn undo_dir(&self) -> PathBuf {
+        self.state.join("undo")
+    }
+
+    /// A file for each session under way, held while it is.
+    pub fn open_sessions_dir(&self) -> PathBuf {
+        self.state.join("open")
+    }
+
     /// What was typed before.
     pub fn history_file(&self) -> PathBuf {
         self.state.join("history")

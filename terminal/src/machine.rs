@@ -2,6 +2,7 @@
 //! one channel on which everything comes in; it turns effects into work and work into events.
 
 pub mod api;
+mod attach;
 mod background;
 mod core;
 mod digest;
@@ -9,10 +10,12 @@ mod excerpt;
 pub mod follow;
 mod fresh;
 pub mod pages;
+mod past;
 pub mod remember;
 pub mod swap;
 #[cfg(test)]
 mod tests;
+pub mod undo;
 mod work;
 
 use std::path::PathBuf;
@@ -54,6 +57,11 @@ pub trait Tools: Send + Sync {
     /// What a call would do, for the user who is asked whether it may run; none where the tool does not
     /// say.
     fn preview(&self, call: &Call, wants: &[Want], cancel: &CancelFlag) -> Option<String>;
+
+    /// The folders whose files a call may change with these rights beyond those granted for ever.
+    fn writes_to(&self, _call: &Call, _granted: &[String]) -> Vec<PathBuf> {
+        Vec::new()
+    }
 
     /// Says from now on when tools came, changed or went: what, a line each for a person.
     fn watch(&self, _on_change: Box<dyn Fn(Vec<String>) + Send>) {}
@@ -143,6 +151,27 @@ pub struct Setup {
     pub now_ms: u64,
     /// The engine and the tools.
     pub loader: Loader,
+    /// The folder in which it is kept what tools change, by session; nothing is kept when none.
+    pub undo: Option<PathBuf>,
+    /// Says that the session is under way, for as long as it is.
+    #[expect(dead_code, reason = "it is held, and that is all it is for")]
+    pub mark: Option<Mark>,
+}
+
+/// A file that is held while a session is under way, and goes with its end.
+#[derive(Debug)]
+pub struct Mark {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Holds its lock.
+    pub _file: std::fs::File,
+}
+
+impl Drop for Mark {
+    fn drop(&mut self) {
+        // What is left of it is an offer too many.
+        let _ = std::fs::remove_file(&self.path);
+    }
 }
 
 /// A running machine.
@@ -151,7 +180,7 @@ pub struct Machine {
     pub commands: Sender<Command>,
     /// What happens.
     pub notices: Receiver<Notice>,
-    thread: std::thread::JoinHandle<()>,
+    thread: Option<std::thread::JoinHandle<()>>,
 }
 
 impl Machine {
@@ -160,13 +189,18 @@ impl Machine {
         let (commands, incoming) = unbounded();
         let (outgoing, notices) = unbounded();
         let thread = std::thread::spawn(move || core::run(setup, &incoming, outgoing));
-        Self { commands, notices, thread }
+        Self { commands, notices, thread: Some(thread) }
+    }
+
+    /// What stands for a machine where its notices are written by hand: to measure the screen.
+    pub const fn scripted(commands: Sender<Command>, notices: Receiver<Notice>) -> Self {
+        Self { commands, notices, thread: None }
     }
 
     /// Ends the machine; what was acknowledged is in the journal.
     pub fn stop(self) {
         // A machine that is gone already needs no telling.
         drop(self.commands.send(Command::Quit));
-        drop(self.thread.join());
+        drop(self.thread.map(std::thread::JoinHandle::join));
     }
 }

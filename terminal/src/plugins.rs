@@ -7,12 +7,13 @@ mod secrets;
 mod serving;
 mod watch;
 
+use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
 use lucid_kernel::abi::{Call, Fault, FaultKind, ToolSpec, Want};
 use lucid_kernel::policy::SHELL;
 use lucid_kernel::port::{CancelFlag, Disk, Engine};
-use lucid_tools::rights::{Right, Rights};
+use lucid_tools::rights::{MOUNTED, Right, Rights};
 use lucid_tools::shell::Shell;
 use lucid_tools::{Limits, Plugin, Scope, ToolHost, attach};
 
@@ -152,6 +153,25 @@ impl Tools for SessionTools {
             output.text = attach::written(&output.value);
         }
         Ok(ToolOutput { value: output.value, text: output.text, micros: output.micros })
+    }
+
+    fn writes_to(&self, call: &Call, granted: &[String]) -> Vec<PathBuf> {
+        if self.commands(call).is_some() {
+            return Vec::new();
+        }
+        let Ok(scope) = self.scope(call, granted, Arc::new(|_, _| {})) else { return Vec::new() };
+        let mut folders = Vec::new();
+        for right in scope.rights.iter() {
+            match right {
+                Right::Write(folder) if folder == MOUNTED => {
+                    let mounts = self.disk.as_ref().and_then(|disk| disk.mounts().ok()).unwrap_or_default();
+                    folders.extend(mounts.into_iter().map(|mount| PathBuf::from(mount.root)));
+                }
+                Right::Write(folder) => folders.push(PathBuf::from(folder)),
+                _ => {}
+            }
+        }
+        folders
     }
 
     fn preview(&self, call: &Call, wants: &[Want], cancel: &CancelFlag) -> Option<String> {

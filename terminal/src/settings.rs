@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::engines::{AUTO, EngineChoice, NamedEngine};
 use crate::exit::Failure;
 use crate::home::Home;
+use crate::tui::keymap::Keys;
 use lucid_kernel::policy::Rule;
 
 /// The largest settings file that is read, in bytes.
@@ -50,6 +51,12 @@ pub struct Settings {
     /// Folders that the user does not want to be asked about.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub declined_mounts: Vec<String>,
+    /// How the screen is used.
+    #[serde(skip_serializing_if = "ScreenSettings::is_default")]
+    pub screen: ScreenSettings,
+    /// Keys of the user's own: `palette = "ctrl-k"`.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub keys: BTreeMap<String, Keys>,
     /// Tools that are off unless they are named here.
     #[serde(skip_serializing_if = "ToolSettings::is_default")]
     pub tools: ToolSettings,
@@ -59,6 +66,39 @@ pub struct Settings {
     /// Engines by names of the user's own: `[engines.big]`, `url = "https://…"`.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub engines: BTreeMap<String, NamedEngine>,
+}
+
+/// The table `[screen]`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ScreenSettings {
+    /// With which keys the line is edited.
+    pub editing: Editing,
+    /// Whether the mouse scrolls and opens; without it, the terminal has it to itself.
+    pub mouse: bool,
+}
+
+/// With which keys the line is edited.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Editing {
+    /// Those of Emacs, as shells have them.
+    #[default]
+    Emacs,
+    /// Those of vi.
+    Vi,
+}
+
+impl Default for ScreenSettings {
+    fn default() -> Self {
+        Self { editing: Editing::default(), mouse: true }
+    }
+}
+
+impl ScreenSettings {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// The table `[tools]`.
@@ -90,6 +130,8 @@ impl Default for Settings {
             loaded_max_mib: None,
             unload_minutes: None,
             declined_mounts: Vec::new(),
+            screen: ScreenSettings::default(),
+            keys: BTreeMap::new(),
             tools: ToolSettings::default(),
             rules: Vec::new(),
             engines: BTreeMap::new(),

@@ -42,6 +42,7 @@ pub fn run(home: &Home, args: &AskArgs) -> Result<u8, Failure> {
         files: None,
         has_texts: has_stdin,
         interactive: false,
+        session: None,
     };
     let machine = open(home, &wanted)?;
     let mut asked = Asked::new(args, started);
@@ -53,7 +54,13 @@ pub fn run(home: &Home, args: &AskArgs) -> Result<u8, Failure> {
         tools: !args.no_tools,
         ..TurnOptions::default()
     };
-    drop(machine.commands.send(Command::Input { text: question, attached, options }));
+    drop(machine.commands.send(Command::Input {
+        pid: None,
+        text: question,
+        attached,
+        files: Vec::new(),
+        options,
+    }));
     let result = asked.listen(&machine, &cancel);
     machine.stop();
     let report = result?;
@@ -155,7 +162,7 @@ impl<'a> Asked<'a> {
                 if self.engine.is_none() {
                     return Err(Failure::cancelled());
                 }
-                drop(machine.commands.send(Command::Cancel));
+                drop(machine.commands.send(Command::Cancel { pid: None }));
             }
             let notice = match machine.notices.recv_timeout(super::session::TICK) {
                 Ok(notice) => notice,
@@ -166,12 +173,12 @@ impl<'a> Asked<'a> {
             };
             match notice {
                 Notice::Loading { what, part } => progress.show(&what, part),
-                Notice::Ready { engine, session, pid, load_ms } => {
+                Notice::Ready { engine, session, pid, load_ms, .. } => {
                     progress.done();
                     (self.engine, self.session, self.load_ms) = (Some(engine), session, load_ms);
                     self.conversation = pid;
                 }
-                Notice::Dead { message, code } | Notice::Refused { message, code } => {
+                Notice::Dead { message, code } | Notice::Refused { message, code, .. } => {
                     progress.done();
                     return Err(Failure::new(code, message));
                 }
@@ -183,12 +190,12 @@ impl<'a> Asked<'a> {
                         self.streamed.push_str(&text);
                     }
                 }
-                Notice::Retract if !self.streamed.is_empty() => {
+                Notice::Retract { .. } if !self.streamed.is_empty() => {
                     out::piece("\n");
                     self.streamed.clear();
                 }
                 Notice::Failed { message } => out::note(&format!("lucid: {message}")),
-                Notice::Memory(rows) => self.memory = rows,
+                Notice::Memory { rows, .. } => self.memory = rows,
                 Notice::Ended { report, .. } => return Ok(*report),
                 _ => {}
             }

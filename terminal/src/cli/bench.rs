@@ -33,6 +33,7 @@ pub fn run(home: &Home, command: &BenchCmd) -> Result<u8, Failure> {
         }
         BenchCmd::Kernel { pages, window } => kernel::run(*pages, *window),
         BenchCmd::Tools => lucid_tools::bench::run().map_err(|error| Failure::task(error.to_string()))?,
+        BenchCmd::Screen { blocks } => super::shell::measure(home, *blocks)?,
         BenchCmd::Session { model, questions } => engine::turns(home, model, questions)?,
         BenchCmd::NestedKv { model, orderings, first } => {
             memory::nested(home, model, *first..*first + *orderings)?

@@ -74,6 +74,15 @@ fn absolute(text: &str) -> String {
 /// # Errors
 /// When there is no such plugin, a right cannot be one, or they cannot be kept.
 pub fn grant(home: &Home, name: &str, texts: &[String], yes: bool) -> Result<u8, Failure> {
+    granted(home, name, texts, yes)?.iter().for_each(|line| out::note(&out::clean(line)));
+    Ok(exit::OK)
+}
+
+/// The same, which says what it did: a line for each right, and for each that is still asked for.
+///
+/// # Errors
+/// As [`grant`].
+pub fn granted(home: &Home, name: &str, texts: &[String], yes: bool) -> Result<Vec<String>, Failure> {
     let plugin = load(&host(home), home, name)?;
     let rights = parse(texts, &plugin)?;
     let whole_home = std::env::home_dir().map(|home| Right::Read(home.display().to_string()));
@@ -82,13 +91,10 @@ pub fn grant(home: &Home, name: &str, texts: &[String], yes: bool) -> Result<u8,
         return Err(Failure::usage(message));
     }
     let granted = GrantFile::new(home).change(&plugin.name, |granted| granted.extend(&rights))?;
-    for right in rights.iter() {
-        out::note(&out::clean(&format!("{} may {}", plugin.name, right.words())));
-    }
-    for right in plugin.asks.beyond(&granted).iter() {
-        out::note(&out::clean(&format!("it also asks to {} ({right})", right.words())));
-    }
-    Ok(exit::OK)
+    let may = rights.iter().map(|right| format!("{} may {}", plugin.name, right.words()));
+    let beyond = plugin.asks.beyond(&granted);
+    let asks = beyond.iter().map(|right| format!("it also asks to {} ({right})", right.words()));
+    Ok(may.chain(asks).collect())
 }
 
 /// Takes rights back: those named, or all.

@@ -15,7 +15,7 @@ use crate::exit::Failure;
 use crate::home::Home;
 use crate::machine::api::{Command, Notice};
 use crate::machine::remember::CoreMemory;
-use crate::machine::{Machine, Session, Setup};
+use crate::machine::{Machine, Mark, Session, Setup};
 use crate::settings::Settings;
 
 /// How often a waiting command looks whether Ctrl-C was pressed.
@@ -38,6 +38,8 @@ pub struct Wanted {
     pub has_texts: bool,
     /// Whether somebody can be asked.
     pub interactive: bool,
+    /// The session that goes on, where it is not the last one.
+    pub session: Option<String>,
 }
 
 /// Opens a machine: journal, index, and the loading of model and tools in the background.
@@ -47,7 +49,16 @@ pub struct Wanted {
 pub fn open(home: &Home, wanted: &Wanted) -> Result<Machine, Failure> {
     let settings = Settings::load(home)?;
     let journal = open_journal(home)?;
-    let session = choose_session(journal.as_ref(), &wanted.goes_on)?;
+    let session = match &wanted.session {
+        Some(name) => {
+            let known = journal.sessions().map_err(|error| Failure::config(error.to_string()))?;
+            if !known.iter().any(|session| session.session == *name) {
+                return Err(Failure::usage(format!("there is no session {name}; /sessions lists them")));
+            }
+            Session::Continue { name: name.clone(), conversation: None, fork: false }
+        }
+        None => choose_session(journal.as_ref(), &wanted.goes_on)?,
+    };
     let before = engine_of(journal.as_ref(), &session)?;
     let model =
         before.map_or_else(|| wanted.model.clone(), |before| as_before(&settings, &wanted.model, before));
@@ -61,6 +72,8 @@ pub fn open(home: &Home, wanted: &Wanted) -> Result<Machine, Failure> {
         None => wanted.has_texts || !wanted.roots.is_empty() || mounted()?,
     };
     let goes_on = matches!(session, Session::Continue { .. });
+    let (Session::New(name) | Session::Continue { name, .. }) = &session;
+    let mark = wanted.interactive.then(|| mark(home, name)).flatten();
     Ok(Machine::start(Setup {
         session,
         folder: folder(),
@@ -77,7 +90,20 @@ pub fn open(home: &Home, wanted: &Wanted) -> Result<Machine, Failure> {
         interactive: wanted.interactive,
         now_ms: now_ms(),
         loader: super::model::loader(home, &settings, model, pool, Some(disk)),
+        undo: wanted.interactive.then(|| home.undo_dir()),
+        mark,
     }))
+}
+
+/// Marks a session as under way until its machine ends; one that is still marked but held by nobody was
+/// cut off. Nothing depends on it but the offer to go on.
+fn mark(home: &Home, session: &str) -> Option<Mark> {
+    let path = home.open_sessions_dir().join(session);
+    Home::make_parent(&path).ok()?;
+    std::fs::write(&path, folder()).ok()?;
+    let file = std::fs::File::open(&path).ok()?;
+    file.try_lock().ok()?;
+    Some(Mark { path, _file: file })
 }
 
 /// Waits until a machine's model is loaded, showing how far it is. Gives the session's name.
@@ -115,16 +141,17 @@ pub fn turn(
     cancel: &CancelFlag,
 ) -> Result<TurnReport, Failure> {
     let gone = || Failure::task("the machine ended before it answered");
-    let input = Command::Input { text: text.to_owned(), attached: Vec::new(), options };
+    let input =
+        Command::Input { pid: None, text: text.to_owned(), attached: Vec::new(), files: Vec::new(), options };
     machine.commands.send(input).map_err(|_| gone())?;
     let mut cancelled = false;
     loop {
         if cancel.is_cancelled() && !std::mem::replace(&mut cancelled, true) {
-            drop(machine.commands.send(Command::Cancel));
+            drop(machine.commands.send(Command::Cancel { pid: None }));
         }
         match machine.notices.recv_timeout(TICK) {
             Ok(Notice::Ended { report, .. }) => return Ok(*report),
-            Ok(Notice::Refused { message, code } | Notice::Dead { message, code }) => {
+            Ok(Notice::Refused { message, code, .. } | Notice::Dead { message, code }) => {
                 return Err(Failure::new(code, message));
             }
             Ok(_) | Err(RecvTimeoutError::Timeout) => {}
@@ -223,10 +250,16 @@ fn ctrl_c(_on_signal: impl FnMut() + Send + 'static) -> std::io::Result<()> {
     Ok(())
 }
 
+/// A name for a new session, and when it begins, in milliseconds since 1970.
+pub fn new_name() -> (String, u64) {
+    let now_ms = now_ms();
+    (format!("s{now_ms}-{}", std::process::id()), now_ms)
+}
+
 fn choose_session(journal: &dyn Journal, wanted: &GoesOnArgs) -> Result<Session, Failure> {
     let GoesOnArgs { resume, fork, conversation } = *wanted;
     if !resume && !fork && conversation.is_none() {
-        return Ok(Session::New(format!("s{}-{}", now_ms(), std::process::id())));
+        return Ok(Session::New(new_name().0));
     }
     let sessions = journal.sessions().map_err(|error| Failure::config(error.to_string()))?;
     sessions

@@ -4,22 +4,29 @@ use lucid_kernel::abi::{
     Call, EffectId, EngineInfo, Extent, Fault, PageId, Pid, Provenance, Returned, SourcePage, TokenCount,
     ToolSpec, TurnOptions, TurnReport, Want,
 };
-use lucid_kernel::port::{Delta, Mount, MountProgress, MountReport};
+use lucid_kernel::port::{Delta, Hit, Mount, MountProgress, MountReport};
 
 /// What a front end asks of the machine.
 #[derive(Debug, Clone)]
 pub enum Command {
-    /// Say something to the current process. Answered by [`Notice::Ended`].
+    /// Say something to a conversation. Answered by [`Notice::Ended`].
     Input {
+        /// To which; the one spoken to when none.
+        pid: Option<Pid>,
         /// What is said.
         text: String,
         /// Texts that come with it, each with a name such as `standard input`.
         attached: Vec<(String, String)>,
+        /// Files whose text comes with it.
+        files: Vec<String>,
         /// How to answer.
         options: TurnOptions,
     },
-    /// End the current turn. The screen is free at once.
-    Cancel,
+    /// End the turn of a conversation. The screen is free at once.
+    Cancel {
+        /// Which; the one spoken to when none.
+        pid: Option<Pid>,
+    },
     /// Answer a [`Notice::Ask`].
     Answer {
         /// The effect asked about.
@@ -69,6 +76,23 @@ pub enum Command {
     /// Begin a conversation that knows what the current one does, and go on with it. Answered by
     /// [`Notice::Foreground`] or [`Notice::Failed`].
     Fork,
+    /// Begin a conversation that knows nothing yet, and go on with it. Answered likewise.
+    Begin,
+    /// Say something in a conversation of its own, which knows what the current one does where that is
+    /// between turns, and go on with the current one. Answered by [`Notice::Foreground`] and, in the end,
+    /// [`Notice::Ended`].
+    Background {
+        /// What is said.
+        text: String,
+        /// How to answer.
+        options: TurnOptions,
+    },
+    /// End a conversation: its turn is cancelled, and nothing can be said to it any more. Answered by
+    /// [`Notice::Conversations`] or [`Notice::Failed`].
+    Kill {
+        /// Which.
+        pid: Pid,
+    },
     /// Go on with another conversation. Answered likewise.
     Foreground {
         /// Which.
@@ -78,6 +102,13 @@ pub enum Command {
     Conversations,
     /// List the tools. Answered by [`Notice::ToolList`].
     Tools,
+    /// Search the mounted folders. Answered by [`Notice::Found`] or [`Notice::Failed`].
+    Search {
+        /// What for.
+        query: String,
+        /// The most pages.
+        at_most: usize,
+    },
     /// End the machine after what is under way was cancelled.
     Quit,
 }
@@ -100,6 +131,8 @@ pub enum Notice {
         session: String,
         /// The conversation that is spoken to.
         pid: Pid,
+        /// The names of the tools.
+        tools: Vec<String>,
         /// How long loading took, in milliseconds.
         load_ms: u64,
     },
@@ -111,9 +144,16 @@ pub enum Notice {
         code: u8,
     },
     /// An input was taken and is safe in the journal.
-    Taken,
+    Taken {
+        /// By which conversation.
+        pid: Pid,
+        /// Where the session's events stood before it.
+        before: u64,
+    },
     /// An input was refused; it is not lost, the front end still has it.
     Refused {
+        /// By which conversation; none before there is any.
+        pid: Option<Pid>,
         /// Why.
         message: String,
         /// The exit code that fits.
@@ -121,25 +161,38 @@ pub enum Notice {
     },
     /// Pages were found for the input.
     Paged {
+        /// Of which conversation.
+        pid: Pid,
         /// Path, first and last line of each.
         pages: Vec<(String, (u32, u32))>,
     },
     /// The model is at work. Text comes only from decodes that may be shown.
     Delta {
+        /// Of which conversation.
+        pid: Pid,
         /// What came.
         delta: Delta,
     },
     /// What was shown since the last decode began was not an answer (a call, say): take it back.
-    Retract,
+    Retract {
+        /// In which conversation.
+        pid: Pid,
+    },
     /// A tool runs.
     Calling {
+        /// For which conversation.
+        pid: Pid,
         /// Its effect.
         id: EffectId,
         /// What runs.
         call: Call,
+        /// The rights that it runs with beyond those granted for ever.
+        granted: Vec<String>,
     },
     /// A tool says how far it is.
     Progress {
+        /// For which conversation.
+        pid: Pid,
         /// Its effect.
         id: EffectId,
         /// What goes on.
@@ -149,6 +202,8 @@ pub enum Notice {
     },
     /// A tool returned.
     Returned {
+        /// For which conversation.
+        pid: Pid,
         /// Its effect.
         id: EffectId,
         /// What came back.
@@ -156,6 +211,8 @@ pub enum Notice {
     },
     /// The user is asked whether a call may run.
     Ask {
+        /// For which conversation.
+        pid: Pid,
         /// The effect.
         id: EffectId,
         /// What would run.
@@ -169,17 +226,43 @@ pub enum Notice {
     },
     /// The turn ended.
     Ended {
+        /// Whose.
+        pid: Pid,
         /// All about it.
         report: Box<TurnReport>,
     },
     /// A cancelled decode is still running to its next boundary (`true`), or has ended (`false`).
-    Stopping(bool),
+    Stopping {
+        /// Of which conversation.
+        pid: Pid,
+        /// Whether it still runs.
+        stopping: bool,
+    },
     /// Another conversation is spoken to from now on.
     Foreground {
         /// Which.
         pid: Pid,
-        /// What it began with just now; none when it was there before.
-        of: Option<Pid>,
+        /// How it began, if it began just now.
+        begun: Option<Beginning>,
+    },
+    /// A conversation began in the background, with these words.
+    Background {
+        /// Which.
+        pid: Pid,
+        /// What was said to it.
+        text: String,
+    },
+    /// A conversation ended.
+    Killed {
+        /// Which.
+        pid: Pid,
+    },
+    /// What was said in a conversation before this session went on.
+    Past {
+        /// In which.
+        pid: Pid,
+        /// The turns, the oldest first.
+        turns: Vec<PastTurn>,
     },
     /// Answers [`Command::Conversations`].
     Conversations(Vec<ConversationRow>),
@@ -189,9 +272,23 @@ pub enum Notice {
     Tools {
         /// Which, for a person.
         change: String,
+        /// The names of all that there are now.
+        tools: Vec<String>,
+    },
+    /// Answers [`Command::Search`].
+    Found {
+        /// What was searched for.
+        query: String,
+        /// The pages, best first.
+        hits: Vec<Hit>,
     },
     /// What is in memory now; sent after every change.
-    Memory(Vec<PageRow>),
+    Memory {
+        /// Of which conversation.
+        pid: Pid,
+        /// The pages.
+        rows: Vec<PageRow>,
+    },
     /// Answers [`Command::ShowPage`]: the page and its state, or none.
     Page(PageId, Option<Box<(PageRow, SourcePage)>>),
     /// Something is known in every turn from now on.
@@ -219,6 +316,26 @@ pub enum Notice {
         /// What was tried, on what, and what to do.
         message: String,
     },
+}
+
+/// How a conversation began.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Beginning {
+    /// Knowing all that this one does.
+    ForkOf(Pid),
+    /// Knowing nothing.
+    Fresh,
+}
+
+/// A turn of before.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PastTurn {
+    /// What was said.
+    pub asked: String,
+    /// Where the session's events stood before it.
+    pub before: u64,
+    /// All about it; none when it was cut off.
+    pub report: Option<Box<TurnReport>>,
 }
 
 /// One line of what is in memory.

@@ -1,8 +1,9 @@
 //! The loop: one message at a time, each event journaled before the kernel takes it.
 
+mod conversations;
 mod instructions;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -17,11 +18,13 @@ use lucid_kernel::error::KernelError;
 use lucid_kernel::port::{CancelFlag, DecodeRequest, Disk, Engine, MountOptions};
 use lucid_kernel::{Config, Kernel};
 
-use super::api::{Command, Notice};
+use super::api::{Command, Notice, PastTurn};
+use super::attach;
 use super::background::{Background, Work};
 use super::digest::Digest;
 use super::pages::{self, Places, Room, attached_page, encode};
 use super::swap::{self, SwapSpace};
+use super::undo::Undo;
 use super::work::{Job, Workers};
 use super::{Loaded, Session, Setup, Tools};
 use crate::exit::{self, Failure};
@@ -63,12 +66,15 @@ pub fn run(mut setup: Setup, commands: &Receiver<Command>, notices: Sender<Notic
         began,
         live: None,
         waiting: VecDeque::new(),
-        flags: HashMap::new(),
+        under_way: HashMap::new(),
         attached: None,
         mounting: CancelFlag::new(),
         restarting: false,
         dead: false,
         meddling: false,
+        addressed: None,
+        behind: None,
+        ending: BTreeSet::new(),
     };
     machine.tell_mounts();
     loop {
@@ -111,7 +117,8 @@ struct Machine {
     began: Instant,
     live: Option<Live>,
     waiting: VecDeque<Command>,
-    flags: HashMap<EffectId, CancelFlag>,
+    /// What is under way: for which conversation, and what stops it.
+    under_way: HashMap<EffectId, (Pid, CancelFlag)>,
     /// Texts that came with inputs and are too large for the window.
     attached: Option<Arc<RamDisk>>,
     mounting: CancelFlag,
@@ -120,6 +127,12 @@ struct Machine {
     dead: bool,
     /// While the memory itself is changed, of which the user is told otherwise than of an input.
     meddling: bool,
+    /// To whom the event at hand was said.
+    addressed: Option<Pid>,
+    /// What is said to the conversation that begins next, which is not the one that is spoken to.
+    behind: Option<String>,
+    /// Conversations that end when their turn has.
+    ending: BTreeSet<Pid>,
 }
 
 /// What there is once the model is loaded.
@@ -144,8 +157,9 @@ struct Live {
 
 impl Live {
     /// Whether a page is being brought back to be pinned.
-    fn is_pinning(&self) -> bool {
-        self.kernel.processes().get(&self.pid).is_some_and(|process| process.is_pinning())
+    fn is_pinning(&self, pid: Option<Pid>) -> bool {
+        let process = self.kernel.processes().get(&pid.unwrap_or(self.pid));
+        process.is_some_and(|process| process.is_pinning())
     }
 }
 
@@ -156,29 +170,32 @@ struct Begun {
     session: String,
     seq: u64,
     pid: Pid,
+    past: BTreeMap<Pid, Vec<PastTurn>>,
 }
 
 impl Machine {
     fn command(&mut self, command: Command) {
         match command {
-            Command::Input { .. } if self.dead => {
-                self.refuse("nothing can be asked: see above", exit::CONFIG)
+            Command::Input { pid, .. } if self.dead => {
+                self.refuse(pid, "nothing can be asked: see above", exit::CONFIG)
             }
-            Command::Input { .. } if self.live.is_none() => {
+            Command::Input { pid, .. } if self.live.is_none() => {
                 if self.waiting.len() >= MAX_WAITING_INPUTS {
-                    return self.refuse("too many inputs wait for the model", exit::FAILED);
+                    return self.refuse(pid, "too many inputs wait for the model", exit::FAILED);
                 }
                 self.waiting.push_back(command);
             }
             // A page is being brought back to be pinned: the input waits for it.
-            Command::Input { .. } if self.live.as_ref().is_some_and(Live::is_pinning) => {
+            Command::Input { pid, .. } if self.live.as_ref().is_some_and(|live| live.is_pinning(pid)) => {
                 self.waiting.push_back(command);
             }
-            Command::Input { text, attached, options } => self.input(&text, &attached, options),
-            Command::Cancel => {
+            Command::Input { pid, text, attached, files, options } => {
+                self.input(pid, &text, attached, &files, options);
+            }
+            Command::Cancel { pid } => {
                 self.waiting.clear();
                 self.mounting.cancel();
-                if let Some(pid) = self.live.as_ref().map(|live| live.pid) {
+                if let Some(pid) = pid.or(self.live.as_ref().map(|live| live.pid)) {
                     self.apply(Event::Cancel { pid });
                 }
             }
@@ -222,18 +239,17 @@ impl Machine {
                 Ok(Event::Remember { pid, page: pages::core_page(live.engine.as_ref(), id, text.trim())? })
             }),
             Command::Fork => self.meddle(|pid, _| Ok(Event::Fork { pid })),
+            Command::Begin => self.begin_another(),
+            Command::Background { text, options } => self.background(text, options),
+            Command::Kill { pid } => self.kill(pid),
             Command::Foreground { pid } => self.foreground(pid),
+            Command::Search { query, at_most } => self.search(query, at_most),
             Command::Tools => {
                 let specs = self.live.as_ref().map(|live| live.tools.specs());
                 let specs = specs.filter(|_| self.setup.tools).unwrap_or_default();
                 self.tell(Notice::ToolList(specs));
             }
-            Command::Conversations => {
-                if let Some(live) = &self.live {
-                    let rows = pages::conversations(&live.kernel, live.pid, &live.previews);
-                    self.tell(Notice::Conversations(rows));
-                }
-            }
+            Command::Conversations => self.tell_conversations(),
             Command::Quit => {}
         }
     }
@@ -251,41 +267,12 @@ impl Machine {
         }
     }
 
-    /// Lets what is said from now on go to another conversation.
-    fn foreground(&mut self, pid: Pid) {
-        let Some(live) = &mut self.live else { return };
-        let current = live.pid;
-        let Some(process) = live.kernel.processes().get(&pid) else {
-            return drop(self.tell_failed(&format!("there is no conversation {pid}; /ps lists them")));
-        };
-        let is_idle = |process: &lucid_kernel::process::Process| process.is_idle();
-        if !is_idle(process) || !live.kernel.processes().get(&current).is_some_and(is_idle) {
-            return drop(self.tell_failed("an answer is under way; wait for it, or end it with Esc"));
-        }
-        live.pid = pid;
-        self.tell(Notice::Foreground { pid, of: None });
-        self.tell_memory();
-        self.show_digest();
-    }
-
-    /// A conversation began; what is said from now on goes to it.
-    fn spawned(&mut self, pid: Pid, of: Option<Pid>) {
-        let Some((live, of)) = self.live.as_mut().zip(of) else { return };
-        live.pid = pid;
-        if let Some(digest) = live.digests.get(&of).cloned() {
-            live.digests.insert(pid, digest);
-        }
-        // Behind what leaves the other one's window, which is on its way to swap.
-        live.workers.send(Job::Fork { of, pid });
-        self.tell(Notice::Foreground { pid, of: Some(of) });
-    }
-
     fn message(&mut self, message: Msg) {
         match message {
             Msg::Event(event) => {
                 let came_back = matches!(event, Event::PagedIn { .. });
                 self.apply(event);
-                if came_back && !self.live.as_ref().is_some_and(Live::is_pinning) {
+                if came_back && !self.live.as_ref().is_some_and(|live| live.is_pinning(None)) {
                     self.take_waiting();
                 }
             }
@@ -348,9 +335,10 @@ impl Machine {
             Session::New(name) => self.begin(&name, &engine, &tools)?,
             Session::Continue { name, conversation, .. } => self.resume(&name, conversation, &engine)?,
         };
-        let Begun { kernel, swap, session, seq, pid } = begun;
+        let Begun { kernel, swap, session, seq, pid, past } = begun;
         let at_once = !self.setup.interactive;
-        let workers = Workers::start(&engine, &tools, &self.to_self, &self.notices, &swap, at_once);
+        let undo = self.setup.undo.as_ref().map(|dir| Undo::new(dir.join(&session)));
+        let workers = Workers::start(&engine, &tools, &self.to_self, &self.notices, &swap, at_once, undo);
         let background = Background::start(Work {
             disk: self.setup.disk.clone(),
             swap: swap.clone(),
@@ -386,7 +374,9 @@ impl Machine {
         }
         let load_ms = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
         let pid = self.live.as_ref().map_or(pid, |live| live.pid);
-        self.tell(Notice::Ready { engine: info, session, pid, load_ms });
+        let tools = self.tool_names();
+        self.tell(Notice::Ready { engine: info, session, pid, tools, load_ms });
+        self.tell_past(past);
         self.show_tools();
         self.watch_tools();
         // What was said while loading is gone from a screen by now.
@@ -394,7 +384,7 @@ impl Machine {
             self.tell_failed(what);
         }
         self.wake_background();
-        self.tell_memory();
+        self.tell_memory(None);
         Ok(())
     }
 
@@ -447,7 +437,7 @@ impl Machine {
         let embedder = self.setup.embedder.as_ref();
         let swap = SwapSpace::begin(self.setup.swap.as_deref(), name, journal, embedder)
             .map_err(|error| unusable("what leaves the window cannot be kept", error.to_string()))?;
-        Ok(Begun { kernel, swap, session: name.to_owned(), seq: 2, pid })
+        Ok(Begun { kernel, swap, session: name.to_owned(), seq: 2, pid, past: BTreeMap::new() })
     }
 
     fn resume(
@@ -481,12 +471,26 @@ impl Machine {
                 "the index of what was said earlier was damaged; it was made anew from the journal".into();
             self.tell(Notice::Failed { message });
         }
-        Ok(Begun { kernel: told.kernel, swap, session: name.to_owned(), seq: events.len() as u64, pid })
+        let (kernel, past) = (told.kernel, told.past.0);
+        Ok(Begun { kernel, swap, session: name.to_owned(), seq: events.len() as u64, pid, past })
     }
 
-    fn input(&mut self, text: &str, attached: &[(String, String)], options: TurnOptions) {
+    fn input(
+        &mut self,
+        pid: Option<Pid>,
+        text: &str,
+        mut attached: Vec<(String, String)>,
+        files: &[String],
+        options: TurnOptions,
+    ) {
         let Some(live) = &self.live else { return };
-        let (pid, engine) = (live.pid, Arc::clone(&live.engine));
+        let (pid, engine) = (pid.unwrap_or(live.pid), Arc::clone(&live.engine));
+        for file in files {
+            match attach::read(file, &self.setup.folder) {
+                Ok(named) => attached.push(named),
+                Err(reason) => return self.refuse(Some(pid), &reason, exit::USAGE),
+            }
+        }
         let config_budget = live.kernel.config().map_or(0, Config::budget_tokens);
         let mut next = live.kernel.next_page();
         let prepared = (|| {
@@ -511,7 +515,7 @@ impl Machine {
         })();
         match prepared {
             Ok((content, attached)) => self.apply(Event::Input { pid, content, attached, options }),
-            Err(error) => self.refuse(&error.to_string(), exit::FAILED),
+            Err(error) => self.refuse(Some(pid), &error.to_string(), exit::FAILED),
         }
     }
 
@@ -529,8 +533,11 @@ impl Machine {
                 };
                 return self.die(&Failure::new(code, format!("the session cannot be recorded: {error}")));
             }
+            let before = live.seq;
             live.seq += 1;
-            self.tell_event(&event);
+            let whose = self.whose(&event);
+            self.addressed = whose;
+            self.tell_event(&event, whose);
             let Some(live) = &mut self.live else { return };
             let decoded = matches!(event, Event::Decoded { .. });
             let input = matches!(event, Event::Input { .. });
@@ -541,28 +548,44 @@ impl Machine {
                     | Event::Remember { .. }
                     | Event::Forget { .. }
                     | Event::Fork { .. }
+                    | Event::Spawn { .. }
+                    | Event::Exit { .. }
                     | Event::Tools { .. }
             );
             let effects = live.kernel.step(event);
             if decoded && !effects.iter().any(|effect| matches!(effect, Effect::Ended { .. })) {
-                self.tell(Notice::Retract);
+                whose.into_iter().for_each(|pid| self.tell(Notice::Retract { pid }));
             }
             if input && !effects.iter().any(|effect| matches!(effect, Effect::Refused { .. })) {
-                self.tell(Notice::Taken);
+                whose.into_iter().for_each(|pid| self.tell(Notice::Taken { pid, before }));
             }
             let changed = !effects.is_empty();
             for effect in effects {
                 events.extend(self.carry_out(effect));
             }
             if changed {
-                self.tell_memory();
+                self.tell_memory(whose);
             }
         }
         if let Some(live) = self.live.as_ref().filter(|_| self.setup.interactive) {
             live.background.set_busy(live.kernel.processes().values().any(|process| !process.is_idle()));
         }
+        self.end_killed();
         self.show_tools();
         self.show_digest();
+    }
+
+    /// The conversation that an event is about.
+    fn whose(&self, event: &Event) -> Option<Pid> {
+        match event {
+            Event::Input { pid, .. } | Event::Cancel { pid } | Event::Fork { pid } => Some(*pid),
+            Event::PagedIn { id, .. }
+            | Event::Decoded { id, .. }
+            | Event::Started { id }
+            | Event::Returned { id, .. }
+            | Event::Answered { id, .. } => self.under_way.get(id).map(|(pid, _)| *pid),
+            _ => None,
+        }
     }
 
     fn carry_out(&mut self, effect: Effect) -> Option<Event> {
@@ -570,6 +593,8 @@ impl Machine {
         match effect {
             Effect::PageIn { id, pid, request, first, budget, room } => {
                 let places = self.places();
+                self.flag(id, pid);
+                let live = self.live.as_ref()?;
                 live.workers.send(Job::PageIn {
                     id,
                     pid,
@@ -579,27 +604,27 @@ impl Machine {
                     places,
                 });
             }
-            Effect::Decode { id, layout, grammar, sampling, max_tokens, show, .. } => {
+            Effect::Decode { id, pid, layout, grammar, sampling, max_tokens, show, .. } => {
                 let request = DecodeRequest { layout, grammar, sampling, max_tokens };
-                let cancel = self.flag(id);
+                let cancel = self.flag(id, pid);
                 let live = self.live.as_ref()?;
-                live.workers.send(Job::Decode { id, request, show, cancel });
+                live.workers.send(Job::Decode { id, pid, request, show, cancel });
             }
-            Effect::Call { id, call, granted, .. } => {
-                let cancel = self.flag(id);
-                self.tell(Notice::Calling { id, call: call.clone() });
+            Effect::Call { id, pid, call, granted, .. } => {
+                let cancel = self.flag(id, pid);
+                self.tell(Notice::Calling { pid, id, call: call.clone(), granted: granted.clone() });
                 self.apply(Event::Started { id });
                 let live = self.live.as_ref()?;
-                live.workers.send(Job::Call { id, call, granted, cancel });
+                live.workers.send(Job::Call { id, pid, call, granted, cancel });
             }
-            Effect::Ask { id, call, reason, wants, .. } => {
+            Effect::Ask { id, pid, call, reason, wants, .. } => {
                 if !self.setup.interactive {
                     return Some(Event::Answered { id, allow: false, extent: Extent::Once });
                 }
-                let cancel = self.flag(id);
+                let cancel = self.flag(id, pid);
                 let live = self.live.as_mut()?;
                 live.asked.insert(id, wants.clone());
-                live.workers.send(Job::Ask { id, call, reason, wants, cancel });
+                live.workers.send(Job::Ask { id, pid, call, reason, wants, cancel });
             }
             Effect::Encode { id, text, .. } => {
                 let outcome = match encode(live.engine.as_ref(), &text) {
@@ -636,7 +661,7 @@ impl Machine {
                 };
                 self.tell(Notice::Failed { message: format!("the last turn of this session: {why}") });
             }
-            Effect::Ended { report, .. } => self.tell(Notice::Ended { report }),
+            Effect::Ended { pid, report } => self.tell(Notice::Ended { pid, report }),
             Effect::Refused { error } => {
                 let code = match error {
                     KernelError::Empty | KernelError::BadSchema { .. } => exit::USAGE,
@@ -647,7 +672,7 @@ impl Machine {
                 }
                 // What answers an effect that has ended meanwhile needs no word.
                 if !matches!(error, KernelError::NoEffect(_) | KernelError::WrongAnswer(_)) {
-                    self.refuse(&error.to_string(), code);
+                    self.refuse(self.addressed, &error.to_string(), code);
                 }
             }
         }
@@ -656,7 +681,7 @@ impl Machine {
 
     /// Stops work under way. A question to the user has no thread that would answer.
     fn cancel(&mut self, id: EffectId) -> Option<Event> {
-        if let Some(flag) = self.flags.get(&id) {
+        if let Some((_, flag)) = self.under_way.get(&id) {
             flag.cancel();
         }
         let live = self.live.as_ref()?;
@@ -664,8 +689,8 @@ impl Machine {
         asking.then_some(Event::Answered { id, allow: false, extent: Extent::Once })
     }
 
-    fn flag(&mut self, id: EffectId) -> CancelFlag {
-        self.flags.entry(id).or_default().clone()
+    fn flag(&mut self, id: EffectId, pid: Pid) -> CancelFlag {
+        self.under_way.entry(id).or_insert_with(|| (pid, CancelFlag::new())).1.clone()
     }
 
     fn places(&self) -> Places {
@@ -732,7 +757,10 @@ impl Machine {
 
     fn stop(&mut self, from_threads: &Receiver<Msg>) {
         self.mounting.cancel();
-        if let Some(pid) = self.live.as_ref().map(|live| live.pid) {
+        let busy = self.live.as_ref().map(|live| live.kernel.processes().values());
+        let busy: Vec<Pid> =
+            busy.into_iter().flatten().filter(|of| !of.is_idle()).map(|of| of.pid()).collect();
+        for pid in busy {
             self.apply(Event::Cancel { pid });
         }
         let until = Instant::now() + STOP_TIMEOUT;
@@ -757,15 +785,23 @@ impl Machine {
         self.live = None;
         self.tell(Notice::Dead { message: failure.message.clone(), code: failure.code });
         for _ in std::mem::take(&mut self.waiting) {
-            self.refuse(&failure.message, failure.code);
+            self.refuse(None, &failure.message, failure.code);
         }
     }
 
-    fn refuse(&self, message: &str, code: u8) {
-        self.tell(Notice::Refused { message: message.to_owned(), code });
+    fn refuse(&self, pid: Option<Pid>, message: &str, code: u8) {
+        self.tell(Notice::Refused { pid, message: message.to_owned(), code });
     }
 
-    fn tell_event(&mut self, event: &Event) {
+    fn tell_event(&mut self, event: &Event, whose: Option<Pid>) {
+        match event {
+            Event::PagedIn { id, .. }
+            | Event::Decoded { id, .. }
+            | Event::Returned { id, .. }
+            | Event::Answered { id, .. } => drop(self.under_way.remove(id)),
+            _ => {}
+        }
+        let Some(pid) = whose else { return };
         match event {
             Event::PagedIn { outcome: Outcome::Failed(fault), .. } => {
                 self.tell(Notice::Failed { message: fault.message.clone() });
@@ -775,18 +811,16 @@ impl Machine {
                     lucid_kernel::abi::Provenance::File(range) => Some((range.path.to_string(), range.lines)),
                     _ => None,
                 };
-                self.tell(Notice::Paged { pages: found.iter().filter_map(range).collect() });
+                self.tell(Notice::Paged { pid, pages: found.iter().filter_map(range).collect() });
             }
             Event::Returned { id, outcome } => {
-                self.flags.remove(id);
                 let result = match outcome {
                     Outcome::Done(returned) => Ok(returned.clone()),
                     Outcome::Failed(fault) => Err(fault.clone()),
                     Outcome::Cancelled => Err(Fault::new(FaultKind::Limit, "cancelled")),
                 };
-                self.tell(Notice::Returned { id: *id, result });
+                self.tell(Notice::Returned { pid, id: *id, result });
             }
-            Event::Decoded { id, .. } => drop(self.flags.remove(id)),
             _ => {}
         }
     }
@@ -799,10 +833,12 @@ impl Machine {
         }
     }
 
-    fn tell_memory(&mut self) {
+    /// Of the conversation that is spoken to, when it is not said of which.
+    fn tell_memory(&mut self, pid: Option<Pid>) {
         if let Some(live) = &mut self.live {
-            let rows = pages::rows(&live.kernel, live.pid, &mut live.previews);
-            self.tell(Notice::Memory(rows));
+            let pid = pid.unwrap_or(live.pid);
+            let rows = pages::rows(&live.kernel, pid, &mut live.previews);
+            self.tell(Notice::Memory { pid, rows });
         }
     }
 

@@ -10,6 +10,8 @@ use lucid_kernel::abi::{Effect, Event, PageId, Pid, Provenance, Swapped};
 use lucid_kernel::port::{CancelFlag, DiskError, Embedder, Journal, Swap, SwapHit};
 use lucid_kernel::{Kernel, journal};
 
+use super::past::Past;
+
 /// So many sessions' swaps are kept.
 const SWAPS_MAX: usize = 32;
 
@@ -221,6 +223,8 @@ pub struct Replayed {
     pub kernel: Kernel,
     /// What swap is to keep, each page once, in the order in which it left its first conversation.
     pub swapped: Vec<(Pid, Swapped)>,
+    /// What was said.
+    pub past: Past,
     kept: Kept,
 }
 
@@ -229,8 +233,11 @@ pub fn replay(events: &[Event]) -> Replayed {
     let mut kernel = Kernel::default();
     let (mut swapped, mut kept) = (Vec::new(), Kept::new());
     let mut seen: HashSet<PageId> = HashSet::new();
-    for event in events {
-        for effect in kernel.step(event.clone()) {
+    let mut past = Past::default();
+    for (number, event) in (0..).zip(events) {
+        let effects = kernel.step(event.clone());
+        past.hear(number, event, &effects);
+        for effect in effects {
             match effect {
                 Effect::Spawned { pid, of } => {
                     let shared = of.and_then(|of| kept.get(&of)).cloned().unwrap_or_default();
@@ -246,5 +253,5 @@ pub fn replay(events: &[Event]) -> Replayed {
             }
         }
     }
-    Replayed { kernel, swapped, kept }
+    Replayed { kernel, swapped, past, kept }
 }

@@ -94,6 +94,8 @@ impl Rig {
             interactive: true,
             now_ms: 0,
             loader: Box::new(move |_, _| Ok(Loaded { engine, tools, writer: None, left_out: Vec::new() })),
+            undo: None,
+            mark: None,
         };
         change(&mut setup);
         Self { machine: Machine::start(setup), journal, heard: Vec::new() }
@@ -106,7 +108,10 @@ impl Rig {
     fn say_with(&self, text: &str, attached: &[(&str, &str)]) {
         let attached = attached.iter().map(|(name, text)| ((*name).into(), (*text).into())).collect();
         let options = TurnOptions::default();
-        self.machine.commands.send(Command::Input { text: text.into(), attached, options }).unwrap();
+        self.machine
+            .commands
+            .send(Command::Input { pid: None, text: text.into(), attached, files: Vec::new(), options })
+            .unwrap();
     }
 
     /// Hears until a notice is wanted, and gives back what came of it.
@@ -160,7 +165,7 @@ fn a_turn_with_a_tool_is_told_journaled_and_replayed() {
     assert_eq!(report.calls[0].result, Ok(json!("2")));
     assert_eq!(tools.calls.load(Ordering::SeqCst), 1);
     let told = |wanted: fn(&Notice) -> bool| rig.heard.iter().filter(|notice| wanted(notice)).count();
-    assert_eq!(told(|notice| matches!(notice, Notice::Taken)), 1);
+    assert_eq!(told(|notice| matches!(notice, Notice::Taken { .. })), 1);
     assert_eq!(told(|notice| matches!(notice, Notice::Calling { .. })), 1);
     assert_eq!(told(|notice| matches!(notice, Notice::Returned { .. })), 1);
     let text: String = rig.heard.iter().map(shown).collect();
@@ -200,7 +205,7 @@ fn a_cancel_frees_the_screen_at_once() {
     rig.say("Tell a story.");
     rig.until("text", |notice| (!shown(notice).is_empty()).then_some(()));
     let began = Instant::now();
-    rig.machine.commands.send(Command::Cancel).unwrap();
+    rig.machine.commands.send(Command::Cancel { pid: None }).unwrap();
     let report = rig.ended();
     assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
     assert_eq!(report.end, TurnEnd::Cancelled);
@@ -250,7 +255,7 @@ fn a_tool_that_hangs_is_cancelled() {
     let mut rig = Rig::start(plain(&[CALL, "Never mind."]), tools, |_| {});
     rig.say("Use calc: 1+1");
     rig.until("the call", |notice| matches!(notice, Notice::Calling { .. }).then_some(()));
-    rig.machine.commands.send(Command::Cancel).unwrap();
+    rig.machine.commands.send(Command::Cancel { pid: None }).unwrap();
     assert_eq!(rig.ended().end, TurnEnd::Cancelled);
     rig.machine.stop();
 }
@@ -458,7 +463,7 @@ fn a_question_larger_than_the_window_is_refused_before_anything_is_sent() {
     let mut rig = Rig::start(plain(&["Short."]), Calc::two(), |_| {});
     rig.say(&"word ".repeat(5_000));
     let (message, code) = rig.until("the refusal", |notice| match notice {
-        Notice::Refused { message, code } => Some((message.clone(), *code)),
+        Notice::Refused { message, code, .. } => Some((message.clone(), *code)),
         _ => None,
     });
     assert!(message.contains("the question has") && message.contains("4096"), "{message}");
@@ -497,7 +502,7 @@ fn what_cannot_be_recorded_is_not_done() {
     });
     assert!(message.contains("no space left"), "{message}");
     assert_eq!(code, crate::exit::FAILED);
-    assert!(!rig.heard.iter().any(|notice| matches!(notice, Notice::Taken)));
+    assert!(!rig.heard.iter().any(|notice| matches!(notice, Notice::Taken { .. })));
     rig.machine.stop();
 }
 

@@ -17,6 +17,7 @@ use super::api::Notice;
 use super::core::Msg;
 use super::pages::{Places, Room, encode};
 use super::swap::SwapSpace;
+use super::undo::Undo;
 use crate::plugins::OnProgress;
 
 /// So many characters are surely more than a token, on average.
@@ -28,6 +29,8 @@ pub enum Job {
     Decode {
         /// The effect.
         id: EffectId,
+        /// For whom.
+        pid: Pid,
         /// What.
         request: DecodeRequest,
         /// Whether text may be shown while it comes.
@@ -70,6 +73,8 @@ pub enum Job {
     Ask {
         /// The effect.
         id: EffectId,
+        /// For whom.
+        pid: Pid,
         /// What would run.
         call: Call,
         /// Why the user is asked.
@@ -83,6 +88,8 @@ pub enum Job {
     Call {
         /// The effect.
         id: EffectId,
+        /// For whom.
+        pid: Pid,
         /// What.
         call: Call,
         /// With these rights beyond those that it always has.
@@ -109,6 +116,7 @@ impl Workers {
         notices: &Sender<Notice>,
         swap: &SwapSpace,
         embeds_at_once: bool,
+        undo: Option<Undo>,
     ) -> Self {
         let worker = Arc::new(Worker {
             engine: Arc::clone(engine),
@@ -117,6 +125,7 @@ impl Workers {
             notices: notices.clone(),
             swap: swap.clone(),
             embeds_at_once,
+            undo,
         });
         let spawn = |jobs: &Receiver<Job>| {
             let (jobs, worker) = (jobs.clone(), Arc::clone(&worker));
@@ -167,6 +176,8 @@ struct Worker {
     swap: SwapSpace,
     /// Whether there is no idle time in which what left the window could be embedded.
     embeds_at_once: bool,
+    /// Keeps what calls change.
+    undo: Option<Undo>,
 }
 
 impl Worker {
@@ -174,9 +185,11 @@ impl Worker {
         let failed = |kind, what: &str| {
             Fault::new(kind, format!("{what} stopped by a mistake in the program; please report it"))
         };
+        let mut decoding = None;
         let event = match job {
-            Job::Decode { id, request, show, cancel } => {
-                let done = catch_unwind(AssertUnwindSafe(|| self.decode(&request, show, &cancel)));
+            Job::Decode { id, pid, request, show, cancel } => {
+                decoding = Some(pid);
+                let done = catch_unwind(AssertUnwindSafe(|| self.decode(pid, &request, show, &cancel)));
                 let outcome =
                     done.unwrap_or_else(|_| Outcome::Failed(failed(FaultKind::Engine, "the engine was")));
                 Event::Decoded { id, outcome }
@@ -207,30 +220,31 @@ impl Worker {
                 }
                 return;
             }
-            Job::Ask { id, call, reason, wants, cancel } => {
+            Job::Ask { id, pid, call, reason, wants, cancel } => {
                 let preview = catch_unwind(AssertUnwindSafe(|| self.tools.preview(&call, &wants, &cancel)));
                 let preview = preview.ok().flatten();
                 // Nobody is to be asked about a turn that has ended meanwhile.
                 if !cancel.is_cancelled() {
-                    drop(self.notices.send(Notice::Ask { id, call, reason, wants, preview }));
+                    drop(self.notices.send(Notice::Ask { pid, id, call, reason, wants, preview }));
                 }
                 return;
             }
             Job::Fork { of, pid } => return self.swap.of(pid).fork(of),
-            Job::Call { id, call, granted, cancel } => {
-                let done = catch_unwind(AssertUnwindSafe(|| self.call(id, &call, &granted, &cancel)));
+            Job::Call { id, pid, call, granted, cancel } => {
+                let done = catch_unwind(AssertUnwindSafe(|| self.call((pid, id), &call, &granted, &cancel)));
                 let outcome =
                     done.unwrap_or_else(|_| Outcome::Failed(failed(FaultKind::Tool, "the tool was")));
                 Event::Returned { id, outcome }
             }
         };
-        let cut_off = matches!(&event, Event::Decoded { outcome, .. } if was_cancelled(outcome));
+        let cut_off =
+            decoding.filter(|_| matches!(&event, Event::Decoded { outcome, .. } if was_cancelled(outcome)));
         // Nobody hears it only when the machine has ended.
         drop(self.to.send(Msg::Event(event)));
-        if cut_off {
-            drop(self.notices.send(Notice::Stopping(true)));
+        if let Some(pid) = cut_off {
+            drop(self.notices.send(Notice::Stopping { pid, stopping: true }));
             self.engine.settle();
-            drop(self.notices.send(Notice::Stopping(false)));
+            drop(self.notices.send(Notice::Stopping { pid, stopping: false }));
         }
     }
 
@@ -242,7 +256,7 @@ impl Worker {
         Ok(())
     }
 
-    fn decode(&self, request: &DecodeRequest, show: bool, cancel: &CancelFlag) -> Outcome<Decoded> {
+    fn decode(&self, pid: Pid, request: &DecodeRequest, show: bool, cancel: &CancelFlag) -> Outcome<Decoded> {
         if cancel.is_cancelled() {
             return Outcome::Cancelled;
         }
@@ -258,7 +272,7 @@ impl Worker {
                     return;
                 }
             }
-            drop(self.notices.send(Notice::Delta { delta }));
+            drop(self.notices.send(Notice::Delta { pid, delta }));
         };
         match self.engine.decode(request, cancel, &mut on_delta) {
             Ok(decoded) => Outcome::Done(decoded),
@@ -266,15 +280,30 @@ impl Worker {
         }
     }
 
-    fn call(&self, id: EffectId, call: &Call, granted: &[String], cancel: &CancelFlag) -> Outcome<Returned> {
+    fn call(
+        &self,
+        (pid, id): (Pid, EffectId),
+        call: &Call,
+        granted: &[String],
+        cancel: &CancelFlag,
+    ) -> Outcome<Returned> {
         if cancel.is_cancelled() {
             return Outcome::Cancelled;
         }
         let notices = self.notices.clone();
         let on_progress: OnProgress = Arc::new(move |message, done| {
-            drop(notices.send(Notice::Progress { id, message: message.to_owned(), done }));
+            drop(notices.send(Notice::Progress { pid, id, message: message.to_owned(), done }));
         });
-        let output = match self.tools.call(call, granted, on_progress, cancel) {
+        let folders = self.tools.writes_to(call, granted);
+        let before = self.undo.as_ref().filter(|_| !folders.is_empty()).map(|undo| undo.before(id, folders));
+        let called = self.tools.call(call, granted, on_progress, cancel);
+        if let (Some(undo), Some(before)) = (&self.undo, before)
+            && let Err(reason) = undo.after(before)
+        {
+            let message = format!("what {} changed cannot be taken back later: {reason}", call.tool);
+            drop(self.notices.send(Notice::Failed { message }));
+        }
+        let output = match called {
             Ok(output) => output,
             Err(_) if cancel.is_cancelled() => return Outcome::Cancelled,
             Err(fault) => return Outcome::Failed(fault),

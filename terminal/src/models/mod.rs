@@ -28,4 +28,4 @@ pub use machine::Machine;
 pub use name::ModelRef;
 pub use progress::{Bar, Progress};
 pub use pull::Sources;
-pub use store::{EmbedderFiles, State, Store};
+pub use store::{EmbedderFiles, Listed, State, Store};

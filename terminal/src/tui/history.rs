@@ -31,7 +31,6 @@ impl History {
     }
 
     /// The inputs, the oldest first.
-    #[cfg(test)]
     pub fn entries(&self) -> impl DoubleEndedIterator<Item = &str> {
         self.entries.iter().map(String::as_str)
     }

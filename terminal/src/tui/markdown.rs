@@ -1,106 +1,107 @@
-//! The little Markdown that models write, as styled lines: headings, lists, quotes, tables, fenced
-//! code, `**bold**` and code in backticks. Anything else is shown as it is.
+//! Markdown, as models write it, as styled lines.
+//!
+//! A text is cut into its outermost blocks, and each of them is drawn by itself. So text that
+//! comes later never changes how an earlier block looks, and [`settled`] can tell which ones
+//! need not be drawn again. The price is that links explained elsewhere stay as written.
 
-use ratatui::style::Style;
-use ratatui::text::{Line, Span};
+use std::borrow::Cow;
+use std::rc::Rc;
 
-use super::table;
-use super::text::{clean, columns, wrap};
+use pulldown_cmark::{Event, Parser, Tag, TagEnd};
+use ratatui::text::Line;
+
+use super::blocks::Page;
+use super::highlight::Highlighted;
+use super::inline::{OPTIONS, mask};
+use super::text::clean;
 use super::theme::Theme;
+
+/// What stands between lines.
+const BLANKS: [char; 2] = [' ', '\n'];
+
+/// Looks up the parts of code by its language and text; none means that it is drawn plain.
+pub type Code<'a> = &'a dyn Fn(&str, &str) -> Option<Rc<Highlighted>>;
 
 /// Renders a text, wrapped at `width` columns. An open fence counts as code to the end, so
 /// that an answer can be drawn while it comes.
-pub fn render(text: &str, width: usize, theme: Theme) -> Vec<Line<'static>> {
+pub fn render(text: &str, width: usize, theme: Theme, code: Code<'_>) -> Vec<Line<'static>> {
     let text = clean(text);
+    if text.trim_matches(BLANKS).is_empty() {
+        return vec![Line::default()];
+    }
+    let text = &text[..line_end(&text, text.len())];
     let mut lines = Vec::new();
-    let mut fenced = false;
-    let source: Vec<&str> = text.trim_end().split('\n').collect();
-    let mut at = 0;
-    while let Some(line) = source.get(at) {
-        let table = if fenced { None } else { table::render(&source[at..], width, theme) };
-        if let Some((drawn, taken)) = table {
-            lines.extend(drawn);
-            at += taken;
-            continue;
-        }
-        at += 1;
-        if line.trim_start().starts_with("```") {
-            fenced = !fenced;
-        } else if fenced {
-            let indent = Span::raw("  ");
-            lines.extend(wrap(&[Span::styled(*line, theme.code())], width, &indent, &indent));
-        } else {
-            lines.extend(block(line, width, theme));
-        }
+    let mut from = 0;
+    for Boundary { at: end, .. } in boundaries(text) {
+        let Some(block) = text.get(from..end) else { continue };
+        Page::new(block, &mask(block), width, theme, code, &mut lines).draw();
+        from = end;
     }
     lines
 }
 
-fn block(line: &str, width: usize, theme: Theme) -> Vec<Line<'static>> {
-    let none = Span::raw("");
-    let body = line.trim_start();
-    let indent = " ".repeat(line.len() - body.len());
-    if let Some(heading) = heading(body) {
-        return wrap(&inline(heading, theme.strong(), theme), width, &none, &none);
+/// How much of the beginning of a text is settled: whatever text is added, it looks as it does
+/// now. When that is more than nothing and `text` has become `full`, then `render(full)` is
+/// `render(&full[..settled])` and `render(&full[settled..])` one after the other.
+pub fn settled(text: &str) -> usize {
+    // A line that is still being written may become anything.
+    let whole = &text[..text.rfind('\n').map_or(0, |at| at + 1)];
+    let cleaned = clean(whole);
+    let apart = boundaries(&cleaned).into_iter().rfind(|boundary| boundary.is_apart);
+    let settled = apart.map_or(0, |boundary| boundary.at);
+    if matches!(cleaned, Cow::Borrowed(_)) {
+        return settled;
     }
-    if let Some(quote) = body.strip_prefix("> ") {
-        let bar = Span::styled(indent + "│ ", theme.dim());
-        return wrap(&inline(quote, theme.plain(), theme), width, &bar, &bar);
-    }
-    if let Some((marker, rest)) = list_item(body) {
-        let first = format!("{indent}{marker} ");
-        let hang = Span::raw(" ".repeat(columns(&first)));
-        return wrap(&inline(rest, theme.plain(), theme), width, &Span::raw(first), &hang);
-    }
-    let indent = Span::raw(indent);
-    wrap(&inline(body, theme.plain(), theme), width, &indent, &indent)
+    // Cleaning changes how long lines are, but not how many there are.
+    let lines = cleaned[..settled].matches('\n').count();
+    let mut line_ends = whole.match_indices(['\n', '\u{2028}', '\u{2029}']).map(|(at, end)| at + end.len());
+    lines.checked_sub(1).and_then(|before| line_ends.nth(before)).unwrap_or(0)
 }
 
-/// The text of a heading.
-fn heading(line: &str) -> Option<&str> {
-    let rest = line.trim_start_matches('#');
-    let depth = line.len() - rest.len();
-    (1..=6).contains(&depth).then(|| rest.strip_prefix(' ')).flatten()
+/// Where one outermost block ends and the next begins. Blank lines and definitions of links
+/// between two of them belong to the second.
+struct Boundary {
+    at: usize,
+    /// Whether there are blank lines and nothing else between the two. Without one the parser may
+    /// yet come to see them as one, and a definition may stand within the first.
+    is_apart: bool,
 }
 
-/// The marker and the text of a list item.
-fn list_item(line: &str) -> Option<(&str, &str)> {
-    let (marker, rest) = line.split_once(' ')?;
-    if matches!(marker, "-" | "*" | "+") {
-        return Some(("•", rest));
-    }
-    let digits = marker.strip_suffix(['.', ')'])?;
-    let is_number = (1..=4).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit());
-    is_number.then_some((marker, rest))
-}
-
-/// Splits a line at `**bold**` and code in backticks; a sign without its partner stays text.
-pub(super) fn inline<'a>(line: &'a str, base: Style, theme: Theme) -> Vec<Span<'a>> {
-    let mut spans = Vec::new();
-    let mut plain_from = 0;
-    let mut at = 0;
-    while at < line.len() {
-        let rest = &line[at..];
-        let found = between(rest, "**").map(|inner| (inner, 2, base.patch(theme.strong())));
-        let found = found.or_else(|| between(rest, "`").map(|inner| (inner, 1, base.patch(theme.code()))));
-        if let Some((inner, sign, style)) = found {
-            spans.push(Span::styled(&line[plain_from..at], base));
-            spans.push(Span::styled(inner, style));
-            at += inner.len() + 2 * sign;
-            plain_from = at;
-        } else {
-            at += rest.chars().next().map_or(1, char::len_utf8);
+/// The ends of all outermost blocks, in order; the last is the end of the text.
+fn boundaries(text: &str) -> Vec<Boundary> {
+    let mut found = Vec::new();
+    let mut depth = 0_usize;
+    let mut end: Option<usize> = None;
+    for (event, range) in Parser::new_ext(text, OPTIONS).into_offset_iter() {
+        if let (0, Some(end)) = (depth, end) {
+            let at = line_end(text, range.start.min(end));
+            let mut between = text.get(at..range.start).unwrap_or("").chars();
+            let is_apart = between.clone().any(|c| c == '\n') && between.all(|c| BLANKS.contains(&c));
+            found.push(Boundary { at, is_apart });
+        }
+        // A list is said to reach to what comes next, so only what stands in it counts.
+        let reached = match event {
+            Event::Start(Tag::List(_) | Tag::Item | Tag::BlockQuote(_)) => {
+                range.start + text[range.start..].find(|c| c != ' ').unwrap_or(0) + 1
+            }
+            Event::End(TagEnd::List(_) | TagEnd::Item | TagEnd::BlockQuote(_)) => 0,
+            _ => range.end,
+        };
+        end = end.max(Some(reached));
+        match event {
+            Event::Start(_) => depth += 1,
+            Event::End(_) => depth -= 1,
+            _ => {}
         }
     }
-    spans.push(Span::styled(&line[plain_from..], base));
-    spans.retain(|span| !span.content.is_empty());
-    spans
+    // Definitions after the last block are drawn by themselves, as if another one followed.
+    found.extend(end.map(|end| Boundary { at: line_end(text, end), is_apart: false }));
+    found.push(Boundary { at: text.len(), is_apart: false });
+    found
 }
 
-/// What stands between two `sign`s when the text begins with one. Blanks at either end mean
-/// that it is no markup but a power or a product.
-fn between<'a>(text: &'a str, sign: &str) -> Option<&'a str> {
-    let rest = text.strip_prefix(sign)?;
-    let inner = &rest[..rest.find(sign)?];
-    (!inner.is_empty() && inner.trim() == inner).then_some(inner)
+/// The end of the last line that is not blank before `at`.
+fn line_end(text: &str, at: usize) -> usize {
+    let kept = text[..text.floor_char_boundary(at)].trim_end_matches(BLANKS).len();
+    text[kept..].find('\n').map_or(text.len(), |end| kept + end + 1)
 }

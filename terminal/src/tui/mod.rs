@@ -4,15 +4,32 @@
 //! [`state`] is all that the screen knows and changes by [`state::State::update`] alone;
 //! [`view`] draws it; this module has the one loop that joins both with the terminal.
 
+pub mod bench;
+mod blocks;
+mod code;
 mod editor;
 mod enter;
+mod export;
+mod finder;
+pub mod highlight;
 mod history;
+pub mod host;
+mod inline;
 mod items;
+mod key;
+pub mod keymap;
 mod keys;
+mod lines;
+pub mod manual;
 mod markdown;
+mod mention;
+mod mouse;
 mod notices;
+pub mod offers;
 mod overlay;
+mod panes;
 mod picture;
+pub mod plain;
 mod screen;
 mod slash;
 mod state;
@@ -24,26 +41,38 @@ mod tests;
 mod text;
 mod theme;
 mod transcript;
+mod undo;
+mod vi;
+mod vi_change;
+mod vi_motion;
 mod view;
 
 use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use crossbeam_channel::{Receiver, Sender, never, select};
+use crossbeam_channel::{Receiver, Sender, never, select, unbounded};
 use crossterm::event::{Event, MouseEventKind};
 
 pub use self::picture::Picture;
 pub use self::text::count;
 
+use self::highlight::{Highlighted, Highlighter};
 use self::history::{History, HistoryFile};
+use self::host::{Answer, Host, Opening};
 use self::screen::{Reader, Screen, Signal};
-use self::state::{Action, Msg, State, WHEEL_LINES};
+use self::state::{Action, Msg, State};
+use crate::exit::Failure;
+use crate::machine::Machine;
 use crate::machine::api::{Command, Notice};
 
 /// The least time between two drawings: at most 30 a second.
 const FRAME: Duration = Duration::from_millis(33);
+/// The same when somebody waits for what a key does.
+const KEY_FRAME: Duration = Duration::from_millis(4);
 /// How often elapsed time is drawn while something is under way.
 const TICK: Duration = Duration::from_millis(200);
 /// Messages taken in before the screen is drawn again, whatever else waits.
@@ -58,10 +87,22 @@ pub struct Setup {
     pub home: Option<String>,
     /// Where earlier inputs are kept.
     pub history_path: PathBuf,
-    /// Whether to offer to mount the folder.
+    /// What has to be answered before a machine is started.
+    pub offers: Vec<offers::Offer>,
+    /// Whether to offer to mount the folder, once it is known that it is not mounted.
     pub offer_mount: bool,
+    /// Which machine is started.
+    pub opening: Opening,
     /// Whether colours may be used: false under `NO_COLOR`.
     pub color: bool,
+    /// Which keys do what.
+    pub keymap: keymap::Keymap,
+    /// Whether the line is edited with the keys of vi.
+    pub vi: bool,
+    /// Whether the mouse is listened to.
+    pub mouse: bool,
+    /// Whether it stops by a panic after its first frame, so that a test sees what becomes of the terminal.
+    pub panics: bool,
     /// Lucid's version.
     pub version: String,
 }
@@ -75,27 +116,16 @@ pub struct Outcome {
     pub declined_mount: bool,
 }
 
-/// Shows the screen until the user leaves. `commands` should not be bounded tightly: the screen
-/// waits while it is full. [`Command::Quit`] is sent at the end; the caller waits for the machine.
+/// Shows the screen until the user leaves. The machine is started behind the first frame.
 ///
 /// # Errors
 /// When there is no terminal, or it fails while it is used. It is given back in any case.
-pub fn run(commands: Sender<Command>, notices: Receiver<Notice>, setup: Setup) -> anyhow::Result<Outcome> {
-    let file = HistoryFile::new(&setup.history_path);
-    let (entries, trouble) = match file.load() {
-        Ok(entries) => (entries, None),
-        Err(error) => (Vec::new(), Some(history_trouble(&setup, &error))),
-    };
-    let mut state = State::new(&setup, History::new(entries));
-    if let Some(trouble) = trouble {
-        state.update(Msg::Trouble(trouble));
-    }
-    let screen = Screen::enter()
+pub fn run(host: Arc<dyn Host>, setup: Setup) -> anyhow::Result<Outcome> {
+    let screen = Screen::enter(setup.mouse)
         .context("the screen needs a terminal for input and output; without one use `lucid ask`")?;
-    let mut session =
-        Session { state, screen, commands, notices, file, setup, began: Instant::now(), left: None };
+    let mut session = Session::new(Some(screen), host, setup);
     let result = session.run();
-    let _ = session.commands.send(Command::Quit);
+    session.close();
     let outcome = Outcome { code: session.left.unwrap_or(0), declined_mount: session.state.declined };
     result.map(|()| outcome)
 }
@@ -104,23 +134,84 @@ fn history_trouble(setup: &Setup, error: &io::Error) -> String {
     format!("earlier inputs could not be read from or kept in {}: {error}", setup.history_path.display())
 }
 
+/// What comes from threads of the screen's own.
+enum Inner {
+    /// A machine was started, or could not be.
+    Opened(Result<Machine, Failure>),
+    /// What came of a wish.
+    Answer(Answer),
+    /// A piece of code was read.
+    Highlighted(String, String, Highlighted),
+}
+
+/// What ended a pause.
+#[derive(PartialEq, Eq)]
+enum Woken {
+    /// The user did something.
+    Input,
+    /// Something else happened.
+    Other,
+    /// Its limit.
+    Limit,
+}
+
 struct Session {
     state: State,
-    screen: Screen,
-    commands: Sender<Command>,
+    screen: Option<Screen>,
+    host: Arc<dyn Host>,
+    machine: Option<Machine>,
+    /// What the machine is told when it is there.
+    pending: Vec<Command>,
     notices: Receiver<Notice>,
+    to_self: Sender<Inner>,
+    inner: Receiver<Inner>,
+    highlighter: Option<Sender<(String, String)>>,
     file: HistoryFile,
     setup: Setup,
     began: Instant,
     /// The exit code, once it is over.
     left: Option<u8>,
+    /// Where lines are written instead of a screen.
+    plain: Option<plain::Lines>,
+    /// When each drawing began and ended, and each input was taken, where that is measured.
+    measured: Option<bench::Measured>,
 }
 
 impl Session {
+    fn new(screen: Option<Screen>, host: Arc<dyn Host>, setup: Setup) -> Self {
+        let file = HistoryFile::new(&setup.history_path);
+        let (entries, trouble) = match file.load() {
+            Ok(entries) => (entries, None),
+            Err(error) => (Vec::new(), Some(history_trouble(&setup, &error))),
+        };
+        let mut state = State::new(&setup, History::new(entries));
+        if let Some(trouble) = trouble {
+            state.update(Msg::Trouble(trouble));
+        }
+        let (to_self, inner) = unbounded();
+        Self {
+            state,
+            screen,
+            host,
+            machine: None,
+            pending: Vec::new(),
+            notices: never(),
+            to_self,
+            inner,
+            highlighter: None,
+            file,
+            setup,
+            began: Instant::now(),
+            left: None,
+            plain: None,
+            measured: None,
+        }
+    }
+
     fn run(&mut self) -> anyhow::Result<()> {
         let reader = Reader::start().context("cannot start the thread that reads the terminal")?;
         let signals = screen::signals().context("cannot listen to signals")?;
-        let result = self.show(&reader, &signals);
+        let result = self.show(&reader.events, &signals);
         if result.is_err() {
             // The terminal went away, perhaps before its signal came, which is still held back.
             self.keep_line();
@@ -128,20 +219,47 @@ impl Session {
         result
     }
 
-    fn show(&mut self, reader: &Reader, signals: &Receiver<Signal>) -> anyhow::Result<()> {
-        let size = self.screen.terminal.size().context("cannot ask the terminal for its size")?;
-        self.update(Msg::Resize(size.width, size.height))?;
+    /// Gives the terminal back and ends the machine.
+    fn close(&mut self) {
+        self.screen = None;
+        if let Some(machine) = self.machine.take() {
+            machine.stop();
+        }
+    }
+
+    fn show(
+        &mut self,
+        events: &Receiver<io::Result<Event>>,
+        signals: &Receiver<Signal>,
+    ) -> anyhow::Result<()> {
+        if let Some(screen) = &self.screen {
+            let (width, height) = screen.size().context("cannot ask the terminal for its size")?;
+            self.update(Msg::Resize(width, height))?;
+        }
         let mut drawn = Instant::now();
         self.draw()?;
+        assert!(!self.setup.panics, "this is for a test");
+        if self.state.offers.front().is_none_or(|offer| !offer.is_before_start()) {
+            self.act(Action::Open(self.setup.opening.clone()))?;
+        }
         while self.left.is_none() {
-            self.wait(reader, signals, None)?;
+            let mut frame = FRAME;
+            let mut note = |woken: &Woken| {
+                if *woken == Woken::Input {
+                    frame = KEY_FRAME;
+                }
+                frame
+            };
+            let mut least = note(&self.wait(events, signals, None)?);
             // What else is there is taken in before drawing, and drawing waits for its turn.
             let mut batch = 1;
             while self.left.is_none() && batch < MAX_BATCH {
-                let pause = FRAME.saturating_sub(drawn.elapsed());
-                if !self.wait(reader, signals, Some(pause))? {
+                let pause = least.saturating_sub(drawn.elapsed());
+                let woken = self.wait(events, signals, Some(pause))?;
+                if woken == Woken::Limit {
                     break;
                 }
+                least = note(&woken);
                 batch += 1;
             }
             if self.left.is_none() {
@@ -153,26 +271,63 @@ impl Session {
     }
 
     fn draw(&mut self) -> anyhow::Result<()> {
+        if self.plain.is_some() {
+            return self.write_lines();
+        }
         let state = &self.state;
-        self.screen.terminal.draw(|frame| view::draw(state, frame)).context("cannot draw on the terminal")?;
+        if let Some(screen) = &mut self.screen {
+            let began = Instant::now();
+            screen.draw(|frame| view::draw(state, frame)).context("cannot draw on the terminal")?;
+            if let Some(measured) = &mut self.measured {
+                measured.frames.push((began, Instant::now()));
+            }
+        }
+        for wanted in self.state.code.wanted() {
+            self.highlight(wanted);
+        }
         Ok(())
     }
 
+    /// Has a piece of code read, beside the drawing.
+    fn highlight(&mut self, wanted: (String, String)) {
+        let to = self.to_self.clone();
+        let highlighter = self.highlighter.get_or_insert_with(|| {
+            let (wants, wanted) = unbounded::<(String, String)>();
+            thread::spawn(move || {
+                let highlighter = Highlighter::new();
+                for (language, code) in wanted {
+                    if let Some(colours) = highlighter.highlight(&language, &code) {
+                        let _ = to.send(Inner::Highlighted(language, code, colours));
+                    }
+                }
+            });
+            wants
+        });
+        let _ = highlighter.send(wanted);
+    }
+
     /// Waits for one thing to happen, at most this long; without a limit until something does or
-    /// time itself changes what is shown. Says whether it was not the limit that ended it.
+    /// time itself changes what is shown.
     fn wait(
         &mut self,
-        reader: &Reader,
+        events: &Receiver<io::Result<Event>>,
         signals: &Receiver<Signal>,
         limit: Option<Duration>,
-    ) -> anyhow::Result<bool> {
+    ) -> anyhow::Result<Woken> {
         let pause = limit.or_else(|| self.state.is_moving().then_some(TICK));
         let timer = pause.map_or_else(never, crossbeam_channel::after);
-        let panics = self.screen.panics.clone();
+        // Lines of a pipe are taken one after the other, each when what came before is done.
+        let none = never();
+        let events = if self.holds_lines_back() { &none } else { events };
+        let panics = self.screen.as_ref().map_or_else(never, |screen| screen.panics.clone());
         select! {
-            recv(reader.events) -> event => {
+            recv(events) -> event => {
                 let event = event.unwrap_or_else(|_| Err(io::ErrorKind::UnexpectedEof.into()));
                 self.on_event(event.context("cannot read from the terminal")?)?;
+                if let Some(measured) = &mut self.measured {
+                    measured.inputs.push(Instant::now());
+                }
+                return Ok(Woken::Input);
             }
             recv(self.notices) -> notice => match notice {
                 Ok(notice) => self.update(Msg::Notice(Box::new(notice)))?,
@@ -181,60 +336,130 @@ impl Session {
                     self.update(Msg::Gone)?;
                 }
             },
+            recv(self.inner) -> inner => {
+                if let Ok(inner) = inner {
+                    self.on_inner(inner)?;
+                }
+            }
             recv(panics) -> panic => {
                 if let Ok(panic) = panic {
                     self.update(Msg::Trouble(format!("a part of lucid failed: {panic}")))?;
                 }
             }
             recv(signals) -> signal => match signal {
-                Ok(Signal::Continued) => self.screen.resume().context("cannot take the terminal over again")?,
+                Ok(Signal::Continued) => {
+                    if let Some(screen) = &mut self.screen {
+                        screen.resume().context("cannot take the terminal over again")?;
+                    }
+                }
+                Ok(Signal::End(_)) if self.plain.is_some() && self.state.talk.turn.is_some() => self.interrupt()?,
                 Ok(Signal::End(code)) => self.end_by_signal(code),
                 Err(_) => {}
             },
             recv(timer) -> _ => {
-                self.state.update(Msg::Tick(self.now_ms()));
-                return Ok(limit.is_none());
+                self.tick()?;
+                return Ok(if limit.is_none() { Woken::Other } else { Woken::Limit });
             }
         }
-        Ok(true)
+        Ok(Woken::Other)
+    }
+
+    fn on_inner(&mut self, inner: Inner) -> anyhow::Result<()> {
+        match inner {
+            Inner::Opened(Ok(machine)) => {
+                self.notices = machine.notices.clone();
+                for command in std::mem::take(&mut self.pending) {
+                    let _ = machine.commands.send(command);
+                }
+                self.machine = Some(machine);
+                Ok(())
+            }
+            Inner::Opened(Err(failure)) => {
+                let notice = Notice::Dead { message: failure.message, code: failure.code };
+                self.update(Msg::Notice(Box::new(notice)))
+            }
+            Inner::Answer(answer) => self.update(Msg::Answer(Box::new(answer))),
+            Inner::Highlighted(language, code, colours) => {
+                self.update(Msg::Highlighted(language, code, colours))
+            }
+        }
     }
 
     fn on_event(&mut self, event: Event) -> anyhow::Result<()> {
         let msg = match event {
+            Event::Paste(line) if self.plain.is_some() => return self.on_line(&line),
             Event::Key(key) => Msg::Key(key),
             Event::Paste(text) => Msg::Paste(text),
             Event::Resize(width, height) => Msg::Resize(width, height),
-            Event::Mouse(mouse) => match mouse.kind {
-                MouseEventKind::ScrollUp => Msg::Wheel(-WHEEL_LINES),
-                MouseEventKind::ScrollDown => Msg::Wheel(WHEEL_LINES),
-                _ => return Ok(()),
-            },
+            Event::Mouse(mouse) if mouse.kind == MouseEventKind::Moved => return Ok(()),
+            Event::Mouse(mouse) => Msg::Mouse(mouse),
             Event::FocusGained | Event::FocusLost => return Ok(()),
         };
         self.update(msg)
     }
 
+    fn tick(&mut self) -> anyhow::Result<()> {
+        let now_ms = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.state.update(Msg::Tick(now_ms)).into_iter().try_for_each(|action| self.act(action))
+    }
+
     fn update(&mut self, msg: Msg) -> anyhow::Result<()> {
-        self.state.update(Msg::Tick(self.now_ms()));
-        for action in self.state.update(msg) {
-            self.act(action)?;
-        }
-        Ok(())
+        self.tick()?;
+        self.state.update(msg).into_iter().try_for_each(|action| self.act(action))
     }
 
     fn act(&mut self, action: Action) -> anyhow::Result<()> {
         match action {
-            Action::Send(command) => {
-                if self.commands.send(at_home(*command)).is_err() {
-                    self.state.update(Msg::Gone);
-                }
+            Action::Send(command) => self.send(at_home(*command)),
+            Action::Wish(wish) => {
+                let (host, to) = (Arc::clone(&self.host), self.to_self.clone());
+                thread::spawn(move || drop(to.send(Inner::Answer(host.carry_out(wish)))));
+            }
+            Action::Open(opening) => {
+                self.notices = never();
+                let (host, to, before) = (Arc::clone(&self.host), self.to_self.clone(), self.machine.take());
+                thread::spawn(move || {
+                    if let Some(before) = before {
+                        before.stop();
+                    }
+                    drop(to.send(Inner::Opened(host.open(&opening))));
+                });
             }
             Action::Remember(line) => self.remember(&line),
-            Action::Redraw => self.screen.terminal.clear().context("cannot clear the terminal")?,
-            Action::Suspend => self.screen.suspend().context("cannot suspend")?,
+            Action::Copy(text) => {
+                if let Some(screen) = &mut self.screen {
+                    screen.copy(&text).context("cannot write to the terminal")?;
+                }
+            }
+            Action::Ring => {
+                if let Some(screen) = &mut self.screen {
+                    screen.ring().context("cannot write to the terminal")?;
+                }
+            }
+            Action::Redraw => {
+                if let Some(screen) = &mut self.screen {
+                    screen.clear().context("cannot clear the terminal")?;
+                }
+            }
+            Action::Suspend => {
+                if let Some(screen) = &mut self.screen {
+                    screen.suspend().context("cannot suspend")?;
+                }
+            }
             Action::Leave => self.left = Some(self.state.dead.unwrap_or(0)),
         }
         Ok(())
+    }
+
+    fn send(&mut self, command: Command) {
+        match &self.machine {
+            Some(machine) => {
+                if machine.commands.send(command).is_err() {
+                    self.state.update(Msg::Gone);
+                }
+            }
+            None => self.pending.push(command),
+        }
     }
 
     /// A history that cannot be written is told once and then left alone.
@@ -243,6 +468,7 @@ impl Session {
             let trouble = history_trouble(&self.setup, &error);
             let told = self
                 .state
+                .talk
                 .transcript
                 .items()
                 .iter()
@@ -264,10 +490,6 @@ impl Session {
         if !line.trim().is_empty() {
             self.remember(&line);
         }
-    }
-
-    fn now_ms(&self) -> u64 {
-        u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 }
 

@@ -1,21 +1,24 @@
-//! What lies over the transcript: help, memory, one page, and the question to the user.
+//! What lies over the transcript: help, one page, lists that grow shorter, and the question to the user.
 
 use ratatui::Frame;
 use ratatui::layout::Rect;
+use ratatui::style::Modifier;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, Clear, Paragraph};
 
 use lucid_kernel::abi::SourcePage;
 
-use super::keys::KEYS;
-use super::slash::COMMANDS;
-use super::state::{Overlay, Question, State};
-use super::text::{count, fit, pad, pad_left, thousands, wrap, wrap_plain};
+use super::finder::Kind;
+use super::manual::COMMANDS;
+use super::state::{ASK_MS, Overlay, Question, State};
+use super::text::{count, fit, pad, wrap, wrap_plain};
 use super::theme::Theme;
-use super::{items, status};
+use super::{items, keymap};
 use crate::machine::api::PageRow;
 
-const QUESTION_COLUMNS: u16 = 72;
+const QUESTION_COLUMNS: u16 = 76;
+/// So long before its end it is said that a question will be a no.
+const LAST_MS: u64 = 60_000;
 /// So much of what a call would do is shown.
 const PREVIEW_LINES_MAX: usize = 400;
 
@@ -29,7 +32,7 @@ pub fn draw(state: &State, frame: &mut Frame<'_>, area: Rect) {
 pub fn draw_question(state: &State, frame: &mut Frame<'_>) {
     let Some(question) = state.questions.front() else { return };
     let area = question_area(state);
-    let title = format!("may {} run?", question.call.tool);
+    let title = question_title(question, state);
     draw_box(state, frame, area, &title, question_lines(question, state, inner(area).width.into()));
     let room = inner(area);
     let keys = Rect { y: room.bottom().saturating_sub(1), height: room.height.min(1), ..room };
@@ -39,7 +42,7 @@ pub fn draw_question(state: &State, frame: &mut Frame<'_>) {
 }
 
 /// The keys that answer a question.
-fn answers(question: &Question) -> &'static str {
+pub fn answers(question: &Question) -> &'static str {
     if question.wants.is_empty() {
         "y: run it   n or Esc: refuse"
     } else {
@@ -59,15 +62,6 @@ pub fn last_line(state: &State, transcript: Rect) -> usize {
         (room, content(state, room.width.into()).1.len())
     };
     lines.saturating_sub(room.height.into())
-}
-
-/// The offer to mount the folder.
-pub fn offer_lines(state: &State) -> Vec<Line<'static>> {
-    let theme = state.theme;
-    let text = format!("Mount {}, so that answers can come from its files?  ", state.shown_folder());
-    let none = Span::raw("");
-    let keys = Span::styled("y / n", theme.user());
-    wrap(&[Span::styled(text, theme.strong()), keys], usize::from(state.size.0), &none, &none)
 }
 
 fn draw_box(state: &State, frame: &mut Frame<'_>, area: Rect, title: &str, lines: Vec<Line<'static>>) {
@@ -99,100 +93,120 @@ fn inner(area: Rect) -> Rect {
     Rect::new(area.x + 1, area.y + 1, area.width - 2, area.height - 2)
 }
 
-fn content(state: &State, width: usize) -> (String, Vec<Line<'static>>) {
+/// Whether all that is shown is there already.
+pub const fn is_whole(state: &State) -> bool {
+    !matches!(state.overlay, Some(Overlay::Page(_, None)))
+}
+
+/// What is shown: its title and its lines.
+pub fn content(state: &State, width: usize) -> (String, Vec<Line<'static>>) {
     match &state.overlay {
         None => (String::new(), Vec::new()),
-        Some(Overlay::Help) => ("help · Esc closes".into(), help(state, width)),
-        Some(Overlay::Memory) => (memory_title(state), memory(state, width)),
+        Some(Overlay::Help(None)) => ("help · Esc closes".into(), help(state, width)),
+        Some(Overlay::Help(Some(name))) => (format!("{name} · Esc closes"), manual(name, state, width)),
         Some(Overlay::Page(id, page)) => match page {
             None => (id.to_string(), wrap_plain("looking it up", width, state.theme.dim())),
             Some(page) => (format!("{id} · Esc closes"), page_lines(&page.0, &page.1, state, width)),
         },
+        Some(Overlay::Text(title, text)) => {
+            (format!("{title} · Esc closes"), wrap_plain(text, width, state.theme.plain()))
+        }
     }
 }
 
 fn help(state: &State, width: usize) -> Vec<Line<'static>> {
     let theme = state.theme;
-    let keys = KEYS.iter().map(|(keys, does)| ((*keys).to_owned(), *does));
-    let commands = COMMANDS.iter().map(|(name, argument, does)| (format!("{name} {argument}"), *does));
-    let row = |(left, does): (String, &'static str)| {
-        let first = Span::styled(pad(&left, 19), theme.accent());
-        let rest = Span::raw(" ".repeat(19));
+    let keys = keymap::Command::ALL.iter().map(|(command, _, does, _)| (state.keymap.hints(*command), *does));
+    let keys = keys.filter(|(keys, _)| !keys.is_empty());
+    let commands =
+        COMMANDS.iter().map(|command| (format!("{} {}", command.name, command.argument), command.short));
+    let left = 24.min(width / 2);
+    let row = |(first, does): (String, &'static str)| {
+        let first = Span::styled(pad(&first, left), theme.accent());
+        let rest = Span::raw(" ".repeat(left));
         wrap(&[Span::raw(does)], width, &first, &rest)
     };
     let mut lines: Vec<Line<'static>> = commands.flat_map(row).collect();
     lines.push(Line::default());
+    let signs = [
+        ("@", "name a file, a page, a tool or a session of before"),
+        ("!COMMAND", "run a command; its output comes with the next input"),
+        ("//", "at the start of a line: a plain slash"),
+    ];
+    lines.extend(signs.map(|(sign, does)| (sign.to_owned(), does)).into_iter().flat_map(row));
+    lines.push(Line::default());
     lines.extend(keys.flat_map(row));
     lines.push(Line::default());
     let remarks =
-        "A line that begins with // is sent with one slash. Hold Shift to select text with the mouse.";
+        "/help COMMAND says more. Hold Shift to select text with the mouse. Keys are set in settings.toml.";
     lines.extend(wrap_plain(remarks, width, theme.dim()));
     lines
 }
 
-fn memory_title(state: &State) -> String {
-    let pages = count(state.memory.len() as u64, "page");
-    match state.occupancy() {
-        Some((resident, budget)) => {
-            format!("memory: {} of {} tokens · {pages} · Esc closes", thousands(resident), thousands(budget))
-        }
-        None => format!("memory: {pages} · Esc closes"),
-    }
-}
-
-/// Columns of the memory table that are always there: address, kind, tokens, bar, state.
-const FIXED_COLUMNS: usize = 6 + 8 + 8 + 1 + 8 + 2 + 5;
-
-fn memory(state: &State, width: usize) -> Vec<Line<'static>> {
+fn manual(name: &str, state: &State, width: usize) -> Vec<Line<'static>> {
+    let Some(manual) = super::manual::find(name) else { return Vec::new() };
     let theme = state.theme;
-    if state.memory.is_empty() {
-        return wrap_plain("nothing is in memory yet", width, theme.dim());
-    }
-    let room = width.saturating_sub(FIXED_COLUMNS);
-    let source = if room >= 30 { (room / 2).min(36) } else { room };
-    let preview = room.saturating_sub(source + 1);
-    let head = format!(
-        "{}{}{}{:11}{}{} {}",
-        pad("page", 6),
-        pad("kind", 8),
-        pad_left("tokens", 8),
-        "",
-        pad("where", 5),
-        pad(" source", source),
-        pad("text", preview)
-    );
-    let mut lines = vec![Line::styled(fit(&head, width), theme.dim())];
-    let largest = state.memory.iter().map(|row| row.tokens).max().unwrap_or(1).max(1);
-    lines.extend(state.memory.iter().map(|row| memory_row(row, largest, source, preview, state)));
-    if state.memory.iter().any(|row| !row.shared_with.is_empty()) {
-        lines.extend(wrap_plain("* shared with another conversation (/ps)", width, theme.dim()));
-    }
+    let mut lines = wrap_plain(&format!("{} {}", manual.name, manual.argument), width, theme.user());
+    lines.extend(wrap_plain(manual.short, width, theme.strong()));
+    lines.push(Line::default());
+    lines.extend(wrap_plain(manual.long, width, theme.plain()));
+    lines.push(Line::default());
+    lines.extend(wrap_plain(&format!("For example: {}", manual.example), width, theme.dim()));
     lines
 }
 
-fn memory_row(row: &PageRow, largest: u32, source: usize, preview: usize, state: &State) -> Line<'static> {
+/// The most rows of a finder's list.
+const FINDER_ROWS: usize = 12;
+
+/// Draws the list that grows shorter, above the input.
+pub fn draw_finder(state: &State, frame: &mut Frame<'_>, transcript: Rect) {
+    let Some(finder) = &state.finder else { return };
     let theme = state.theme;
-    let mut spans = vec![
-        Span::styled(pad(&row.page.to_string(), 6), theme.strong()),
-        Span::raw(pad(&row.kind, 8)),
-        Span::raw(pad_left(&thousands(row.tokens), 8)),
-        Span::raw(" "),
-    ];
-    let part = if row.resident { f64::from(row.tokens) / f64::from(largest) } else { 0.0 };
-    spans.extend(status::bar(part, 8, state));
-    // Not resident means evicted: still searchable, and read back when it is needed.
-    let place = match (row.resident, row.pinned) {
-        (true, true) => "  pin",
-        (true, false) => "  in",
-        (false, _) => "  out",
+    let (title, has_query) = match finder.kind {
+        Kind::Palette => ("commands", true),
+        Kind::History => ("earlier inputs", true),
+        Kind::Mention(_) => ("name with @", false),
     };
-    let shared = if row.shared_with.is_empty() { "" } else { "*" };
-    spans.push(Span::raw(pad(&format!("{place}{shared}"), 7)));
-    let place = items::source(&row.provenance, state);
-    spans.push(Span::styled(pad(&place, source.saturating_sub(1)), theme.accent()));
-    spans.push(Span::raw(" "));
-    spans.push(Span::styled(fit(&row.preview, preview), theme.dim()));
-    Line::from(spans)
+    let bottom = super::view::regions(state).rule.y;
+    let count = finder.found().len();
+    let rows = count.clamp(1, FINDER_ROWS) + usize::from(has_query) + 2;
+    let height = u16::try_from(rows).unwrap_or(u16::MAX).min(bottom);
+    let width = state.size.0.min(transcript.width.max(60));
+    let area = Rect::new(0, bottom - height, width, height);
+    let room = inner(area);
+    let wide = usize::from(room.width);
+    let mut lines = Vec::new();
+    if has_query {
+        let query = Span::raw(fit(&finder.query, wide.saturating_sub(3)));
+        lines.push(Line::from(vec![
+            Span::styled("? ", theme.accent()),
+            query,
+            Span::styled("▏", theme.accent()),
+        ]));
+    }
+    let shown = usize::from(room.height).saturating_sub(lines.len());
+    let first = (finder.chosen + 1).saturating_sub(shown);
+    for (at, candidate) in finder.found().enumerate().skip(first).take(shown) {
+        let about = fit(&candidate.about, wide / 2);
+        let text = fit(&candidate.text, wide.saturating_sub(super::text::columns(&about) + 4));
+        let gap = wide.saturating_sub(super::text::columns(&text) + super::text::columns(&about) + 2);
+        let line = Line::from(vec![
+            Span::raw(if at == finder.chosen { "> " } else { "  " }),
+            Span::raw(text),
+            Span::raw(" ".repeat(gap)),
+            Span::styled(about, theme.dim()),
+        ]);
+        lines.push(if at == finder.chosen { line.patch_style(Modifier::BOLD) } else { line });
+    }
+    if count == 0 {
+        lines.push(Line::styled("  nothing matches", theme.dim()));
+    }
+    frame.render_widget(Clear, area);
+    if room != area {
+        let title = Span::styled(format!(" {title} "), theme.strong());
+        frame.render_widget(Block::bordered().border_style(theme.dim()).title(title), area);
+    }
+    frame.render_widget(Paragraph::new(lines), room);
 }
 
 fn page_lines(row: &PageRow, page: &SourcePage, state: &State, width: usize) -> Vec<Line<'static>> {
@@ -208,7 +222,8 @@ fn page_lines(row: &PageRow, page: &SourcePage, state: &State, width: usize) -> 
     lines
 }
 
-fn question_lines(question: &Question, state: &State, width: usize) -> Vec<Line<'static>> {
+/// What is asked, in words: who asks, why, what would be done, and what a yes lets happen.
+pub fn question_lines(question: &Question, state: &State, width: usize) -> Vec<Line<'static>> {
     let theme = state.theme;
     let mut lines = wrap_plain(&question.reason, width, theme.plain());
     lines.push(Line::default());
@@ -222,8 +237,30 @@ fn question_lines(question: &Question, state: &State, width: usize) -> Vec<Line<
             lines.extend(wrap(&[Span::raw(arguments)], width, &indent, &indent));
         }
     }
+    if !question.wants.is_empty() {
+        lines.push(Line::default());
+        lines.extend(wrap_plain("A yes lets it:", width, theme.plain()));
+        for want in &question.wants {
+            let dash = Span::styled("- ", theme.dim());
+            let words = format!("{} ({} for {})", want.words, want.right, want.plugin);
+            lines.extend(wrap(&[Span::raw(words)], width, &dash, &indent));
+        }
+    }
     lines.push(Line::default());
     lines
+}
+
+/// Who asks, how many others wait, and how long it still does.
+pub fn question_title(question: &Question, state: &State) -> String {
+    let who = if Some(question.pid) == state.pid { String::new() } else { format!("{}: ", question.pid) };
+    let others = match state.questions.len() {
+        0 | 1 => String::new(),
+        all => format!(" (1 of {all})"),
+    };
+    let left = (question.since_ms + ASK_MS).saturating_sub(state.now_ms);
+    let left =
+        if left < LAST_MS { format!(" · no in {}", super::text::seconds(left)) } else { String::new() };
+    format!("{who}may {} run?{others}{left}", question.call.tool)
 }
 
 /// What a call would do; of a diff, what comes and what goes in colours of their own.

@@ -14,6 +14,7 @@ use crate::machine::api::{Command, Notice};
 /// A screen of a fixed size whose look can be kept.
 pub struct Picture {
     state: State,
+    film: Vec<(u64, Buffer)>,
 }
 
 impl Picture {
@@ -21,14 +22,29 @@ impl Picture {
     pub fn new(setup: &Setup, width: u16, height: u16) -> Self {
         let mut state = State::new(setup, History::default());
         state.size = (width, height);
-        Self { state }
+        Self { state, film: Vec::new() }
+    }
+
+    /// Types a piece of a line.
+    pub fn type_text(&mut self, text: &str) {
+        self.update(Msg::Paste(text.to_owned()));
     }
 
     /// Types a line and presses Enter. What comes back is for the machine.
     pub fn type_line(&mut self, line: &str) -> Vec<Command> {
         let mut commands = self.update(Msg::Paste(line.to_owned()));
-        commands.extend(self.update(Msg::Key(KeyEvent::new(KeyCode::Enter, KeyModifiers::NONE))));
+        commands.extend(self.enter());
         commands
+    }
+
+    /// Presses Enter.
+    pub fn enter(&mut self) -> Vec<Command> {
+        self.update(Msg::Key(KeyEvent::new(KeyCode::Enter, KeyModifiers::NONE)))
+    }
+
+    /// Whether nothing is under way.
+    pub const fn is_idle(&self) -> bool {
+        self.state.talk.turn.is_none()
     }
 
     /// Hears a notice. What comes back is for the machine.
@@ -50,6 +66,23 @@ impl Picture {
         let mut terminal = Terminal::new(TestBackend::new(width, height))?;
         terminal.draw(|frame| view::draw(&self.state, frame))?;
         Ok(terminal.backend().buffer().clone())
+    }
+
+    /// Keeps the screen as the next picture of a film, unless it looks as the one before.
+    ///
+    /// # Errors
+    /// As [`Picture::buffer`].
+    pub fn take(&mut self, now_ms: u64) -> anyhow::Result<()> {
+        let buffer = self.buffer()?;
+        if self.film.last().is_none_or(|(_, last)| *last != buffer) {
+            self.film.push((now_ms, buffer));
+        }
+        Ok(())
+    }
+
+    /// The film as an animated SVG picture.
+    pub fn film(&self, title: &str) -> String {
+        svg::film(&self.film, title)
     }
 
     /// The screen as an SVG picture.

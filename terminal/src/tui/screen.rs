@@ -1,7 +1,7 @@
 //! The terminal itself: taken over at the start, given back at the end, on a panic too.
 
 use std::fmt;
-use std::io::{self, Stdout, stdout};
+use std::io::{self, BufWriter, Write, stdout};
 use std::panic::{self, PanicHookInfo};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,11 +9,13 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
+use crossterm::clipboard::CopyToClipboard;
 use crossterm::event::{DisableBracketedPaste, DisableMouseCapture, EnableBracketedPaste, Event};
 use crossterm::terminal::{self, EnterAlternateScreen, LeaveAlternateScreen};
-use crossterm::{Command, cursor, event, execute};
-use ratatui::Terminal;
+use crossterm::{Command, cursor, event, execute, queue};
 use ratatui::backend::CrosstermBackend;
+use ratatui::layout::Rect;
+use ratatui::{Frame, Terminal, TerminalOptions, Viewport};
 
 /// Events that may wait to be looked at; the terminal holds back what comes beyond.
 const MAX_WAITING_EVENTS: usize = 256;
@@ -24,12 +26,18 @@ const READ_POLL: Duration = Duration::from_millis(50);
 /// How long the reading thread may take to end.
 const STOP_TIMEOUT: Duration = Duration::from_millis(500);
 
+/// The most bytes of a frame that are held back.
+const FRAME_BYTES: usize = 256 * 1024;
+
 type Hook = Box<dyn Fn(&PanicHookInfo<'_>) + Sync + Send + 'static>;
 
 /// The terminal, in raw mode and on its alternate screen while this lives.
 pub struct Screen {
-    /// Where to draw.
-    pub terminal: Terminal<CrosstermBackend<Stdout>>,
+    terminal: Terminal<CrosstermBackend<Box<dyn Write>>>,
+    /// Its size, where it is no real terminal that would have to be given back.
+    fixed: Option<(u16, u16)>,
+    /// Whether the mouse is listened to.
+    mouse: bool,
     /// Panics of other threads, which must not write over the screen.
     pub panics: Receiver<String>,
     previous: Option<Arc<Hook>>,
@@ -40,12 +48,77 @@ impl Screen {
     ///
     /// # Errors
     /// When standard input or output is no terminal.
-    pub fn enter() -> io::Result<Self> {
+    pub fn enter(mouse: bool) -> io::Result<Self> {
         let (sender, panics) = bounded(MAX_WAITING_PANICS);
-        take_over()?;
+        take_over(mouse)?;
         let previous = hook_panics(sender);
-        let terminal = Terminal::new(CrosstermBackend::new(stdout())).inspect_err(|_| give_back())?;
-        Ok(Self { terminal, panics, previous: Some(previous) })
+        // A frame is written as a whole, so that nobody sees half of it.
+        let out: Box<dyn Write> = Box::new(BufWriter::with_capacity(FRAME_BYTES, stdout()));
+        let terminal = Terminal::new(CrosstermBackend::new(out)).inspect_err(|_| give_back())?;
+        Ok(Self { terminal, fixed: None, mouse, panics, previous: Some(previous) })
+    }
+
+    /// A screen of a fixed size that is written elsewhere.
+    ///
+    /// # Errors
+    /// None that can be met.
+    pub fn written_to(out: Box<dyn Write>, width: u16, height: u16) -> io::Result<Self> {
+        let options = TerminalOptions { viewport: Viewport::Fixed(Rect::new(0, 0, width, height)) };
+        let terminal = Terminal::with_options(CrosstermBackend::new(out), options)?;
+        Ok(Self {
+            terminal,
+            fixed: Some((width, height)),
+            mouse: false,
+            panics: crossbeam_channel::never(),
+            previous: None,
+        })
+    }
+
+    /// Its columns and rows.
+    ///
+    /// # Errors
+    /// Those of the terminal.
+    pub fn size(&self) -> io::Result<(u16, u16)> {
+        match self.fixed {
+            Some(size) => Ok(size),
+            None => self.terminal.size().map(|size| (size.width, size.height)),
+        }
+    }
+
+    /// Draws a frame, which terminals that can show at once.
+    ///
+    /// # Errors
+    /// Those of the terminal.
+    pub fn draw(&mut self, view: impl FnOnce(&mut Frame<'_>)) -> io::Result<()> {
+        queue!(self.terminal.backend_mut(), terminal::BeginSynchronizedUpdate)?;
+        self.terminal.draw(view)?;
+        execute!(self.terminal.backend_mut(), terminal::EndSynchronizedUpdate)
+    }
+
+    /// Draws all anew next time.
+    ///
+    /// # Errors
+    /// Those of the terminal.
+    pub fn clear(&mut self) -> io::Result<()> {
+        self.terminal.clear()
+    }
+
+    /// Lets the terminal ring, or show that something wants to be seen.
+    ///
+    /// # Errors
+    /// Those of the terminal.
+    pub fn ring(&mut self) -> io::Result<()> {
+        let out = self.terminal.backend_mut();
+        out.write_all(b"\x07")?;
+        out.flush()
+    }
+
+    /// Puts a text onto the clipboard of the terminal, over SSH too (OSC 52).
+    ///
+    /// # Errors
+    /// Those of the terminal.
+    pub fn copy(&mut self, text: &str) -> io::Result<()> {
+        execute!(self.terminal.backend_mut(), CopyToClipboard::to_clipboard_from(text))
     }
 
     /// Hands the terminal to the shell that started us, until it wakes us again.
@@ -67,13 +140,16 @@ impl Screen {
     /// # Errors
     /// Those of the terminal.
     pub fn resume(&mut self) -> io::Result<()> {
-        take_over()?;
+        take_over(self.mouse)?;
         self.terminal.clear()
     }
 }
 
 impl Drop for Screen {
     fn drop(&mut self) {
+        if self.fixed.is_some() {
+            return;
+        }
         give_back();
         // The hook cannot be changed while its thread panics, and the process is ending then.
         if let Some(previous) = self.previous.take().filter(|_| !thread::panicking()) {
@@ -82,12 +158,12 @@ impl Drop for Screen {
     }
 }
 
-/// Wheel and buttons only: crossterm's own command would report every move of the mouse too.
-struct EnableWheel;
+/// Wheel, buttons and what is dragged: crossterm's own command would report every move of the mouse too.
+struct EnableButtons;
 
-impl Command for EnableWheel {
+impl Command for EnableButtons {
     fn write_ansi(&self, f: &mut impl fmt::Write) -> fmt::Result {
-        f.write_str("\x1b[?1000h\x1b[?1006h")
+        f.write_str("\x1b[?1002h\x1b[?1006h")
     }
 
     #[cfg(windows)]
@@ -96,9 +172,13 @@ impl Command for EnableWheel {
     }
 }
 
-fn take_over() -> io::Result<()> {
+fn take_over(mouse: bool) -> io::Result<()> {
     terminal::enable_raw_mode()?;
-    execute!(stdout(), EnterAlternateScreen, EnableBracketedPaste, EnableWheel).inspect_err(|_| give_back())
+    execute!(stdout(), EnterAlternateScreen, EnableBracketedPaste).inspect_err(|_| give_back())?;
+    if mouse {
+        execute!(stdout(), EnableButtons).inspect_err(|_| give_back())?;
+    }
+    Ok(())
 }
 
 /// Errors are not looked at: the terminal may be gone, and there is nowhere left to say so.

@@ -1,14 +1,17 @@
-//! The commands that begin with a slash: their list, parsing and completion.
+//! The commands that begin with a slash: parsing and completion. [`super::manual`] describes them.
 
 use std::str::FromStr;
 
 use lucid_kernel::abi::{PageId, Pid};
 
+use super::export::Format;
+use super::manual::{self, COMMANDS};
+
 /// A command of the user to the screen.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Slash {
-    /// Show keys and commands.
-    Help,
+    /// Show keys and commands, or one command.
+    Help(Option<&'static str>),
     /// Show or hide what is in memory.
     Memory,
     /// Show one page.
@@ -23,14 +26,36 @@ pub enum Slash {
     Remember(String),
     /// Let it not be known any more.
     Forget(PageId),
+    /// Search the mounted folders.
+    Search(String),
     /// Begin a conversation that knows what this one does.
     Fork,
-    /// List the conversations.
-    Conversations,
-    /// Go on with another one.
+    /// Begin a conversation that knows nothing yet.
+    New,
+    /// Show or hide the conversations.
+    Processes,
+    /// List what is under way.
+    Jobs,
+    /// Go on with another conversation.
     Foreground(Pid),
+    /// Ask in the background; without a text, let the turn go on there.
+    Background(Option<String>),
+    /// End a conversation.
+    Kill(Pid),
     /// List the tools.
     Tools,
+    /// Grant a right to a plugin.
+    Grant(String, String),
+    /// List the models, or go on with another one.
+    Model(Option<String>),
+    /// List the sessions, or go on with one of before.
+    Sessions(Option<String>),
+    /// List the turns, or go back to before one.
+    Rewind(Option<usize>),
+    /// Write the conversation into a file.
+    Export(Format, Option<String>),
+    /// Put the last answer, or its last code, onto the clipboard.
+    Copy(bool),
     /// Mount a folder.
     Mount(String),
     /// Take a folder out.
@@ -41,26 +66,6 @@ pub enum Slash {
     Quit,
 }
 
-/// Name, argument and purpose of each command.
-pub const COMMANDS: [(&str, &str, &str); 16] = [
-    ("/help", "", "keys and commands"),
-    ("/mem", "", "show or hide what is in the model's memory"),
-    ("/page", "p42", "show one page of memory"),
-    ("/pin", "p42", "keep a page in memory"),
-    ("/unpin", "p42", "no longer keep it there"),
-    ("/evict", "p42", "take a page out of memory; it can be found and read again"),
-    ("/remember", "TEXT", "keep a fact for this and all later sessions"),
-    ("/forget", "p42", "drop such a fact"),
-    ("/fork", "", "go on in a new conversation that knows all of this one, which stays as it is"),
-    ("/ps", "", "list the conversations of this session"),
-    ("/fg", "t1", "go on with another one"),
-    ("/tools", "", "list what the model can call, and what each may still ask for"),
-    ("/mount", "DIR", "let answers come from the files of a folder"),
-    ("/umount", "DIR", "take a folder out"),
-    ("/mounts", "", "list the mounted folders"),
-    ("/quit", "", "leave"),
-];
-
 /// Reads a line: none when it is no command, else the command or what is wrong with it.
 pub fn parse(line: &str) -> Option<Result<Slash, String>> {
     let line = line.trim();
@@ -69,39 +74,78 @@ pub fn parse(line: &str) -> Option<Result<Slash, String>> {
     }
     let (name, argument) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
     let argument = argument.trim();
-    Some(match (name, argument) {
-        ("/help", _) => Ok(Slash::Help),
-        ("/mem", _) => Ok(Slash::Memory),
-        ("/fork", _) => Ok(Slash::Fork),
-        ("/ps", _) => Ok(Slash::Conversations),
-        ("/tools", _) => Ok(Slash::Tools),
-        ("/mounts", _) => Ok(Slash::Mounts),
-        ("/quit", _) => Ok(Slash::Quit),
-        (
-            "/page" | "/pin" | "/unpin" | "/evict" | "/remember" | "/forget" | "/fg" | "/mount" | "/umount",
-            "",
-        ) => Err(missing(name)),
-        ("/fg", name) => Pid::from_str(name).map(Slash::Foreground).map_err(|error| error.to_string()),
-        ("/page" | "/pin" | "/unpin" | "/evict" | "/forget", address) => {
-            let of = match name {
-                "/page" => Slash::Page,
-                "/pin" => Slash::Pin,
-                "/unpin" => Slash::Unpin,
-                "/evict" => Slash::Evict,
-                _ => Slash::Forget,
-            };
-            PageId::from_str(address).map(of).map_err(|error| error.to_string())
+    let Some(manual) = manual::find(name) else {
+        return Some(Err(unknown(name)));
+    };
+    if argument.is_empty() && manual.needs_argument() {
+        return Some(Err(format!("{name} needs more: write {name} {}", manual.argument)));
+    }
+    Some(with_argument(name, argument))
+}
+
+fn with_argument(name: &str, argument: &str) -> Result<Slash, String> {
+    let page = || PageId::from_str(argument).map_err(|error| error.to_string());
+    let pid = || Pid::from_str(argument).map_err(|error| error.to_string());
+    let text = || argument.to_owned();
+    let some = || (!argument.is_empty()).then(|| argument.to_owned());
+    Ok(match name {
+        "/help" => Slash::Help(match some() {
+            None => None,
+            Some(of) => {
+                let of = if of.starts_with('/') { of } else { format!("/{of}") };
+                Some(manual::find(&of).ok_or_else(|| unknown(&of))?.name)
+            }
+        }),
+        "/mem" => Slash::Memory,
+        "/page" => Slash::Page(page()?),
+        "/pin" => Slash::Pin(page()?),
+        "/unpin" => Slash::Unpin(page()?),
+        "/evict" => Slash::Evict(page()?),
+        "/forget" => Slash::Forget(page()?),
+        "/remember" => Slash::Remember(text()),
+        "/search" => Slash::Search(text()),
+        "/fork" => Slash::Fork,
+        "/new" => Slash::New,
+        "/ps" => Slash::Processes,
+        "/jobs" => Slash::Jobs,
+        "/fg" => Slash::Foreground(pid()?),
+        "/bg" => Slash::Background(some()),
+        "/kill" => Slash::Kill(pid()?),
+        "/tools" => Slash::Tools,
+        "/grant" => {
+            let (plugin, right) =
+                argument.split_once(char::is_whitespace).ok_or("write /grant PLUGIN RIGHT")?;
+            Slash::Grant(plugin.to_owned(), right.trim().to_owned())
         }
-        ("/remember", text) => Ok(Slash::Remember(text.to_owned())),
-        ("/mount", folder) => Ok(Slash::Mount(folder.to_owned())),
-        ("/umount", folder) => Ok(Slash::Unmount(folder.to_owned())),
-        _ => Err(format!("there is no command {name}; /help lists them (// for a plain slash)")),
+        "/model" => Slash::Model(some()),
+        "/sessions" => Slash::Sessions(some()),
+        "/rewind" => Slash::Rewind(match some() {
+            None => None,
+            Some(number) => {
+                let number = number.parse().ok().filter(|number| *number > 0);
+                Some(number.ok_or("write /rewind and the number of a turn; /rewind alone lists them")?)
+            }
+        }),
+        "/export" => {
+            let (format, path) = argument.split_once(char::is_whitespace).unwrap_or((argument, ""));
+            let path = Some(path.trim().to_owned()).filter(|path| !path.is_empty());
+            Slash::Export(format.parse()?, path)
+        }
+        "/copy" => match argument {
+            "" => Slash::Copy(false),
+            "code" => Slash::Copy(true),
+            _ => return Err("write /copy, or /copy code".into()),
+        },
+        "/mount" => Slash::Mount(text()),
+        "/umount" => Slash::Unmount(text()),
+        "/mounts" => Slash::Mounts,
+        "/quit" => Slash::Quit,
+        name => return Err(unknown(name)),
     })
 }
 
-fn missing(name: &str) -> String {
-    let argument = COMMANDS.iter().find(|command| command.0 == name).map_or("", |command| command.1);
-    format!("{name} needs more: write {name} {argument}")
+fn unknown(name: &str) -> String {
+    format!("there is no command {name}; /help lists them (// for a plain slash)")
 }
 
 /// The text that a line says: `//` at its start stands for one slash.
@@ -116,13 +160,13 @@ pub fn complete(line: &str) -> Option<(String, Vec<&'static str>)> {
         return None;
     }
     let names: Vec<&'static str> =
-        COMMANDS.iter().map(|command| command.0).filter(|name| name.starts_with(line)).collect();
+        COMMANDS.iter().map(|command| command.name).filter(|name| name.starts_with(line)).collect();
     let first = names.first()?;
     let mut common = first.len();
     while !names.iter().all(|name| name.starts_with(&first[..common])) {
         common -= 1;
     }
-    let wants_argument = COMMANDS.iter().any(|command| command.0 == *first && !command.1.is_empty());
+    let wants_argument = manual::find(first).is_some_and(|manual| !manual.argument.is_empty());
     let gap = if names.len() == 1 && wants_argument { " " } else { "" };
     Some((format!("{}{gap}", &first[..common]), names))
 }

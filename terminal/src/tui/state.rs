@@ -3,14 +3,22 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use crossterm::event::KeyEvent;
+use crossterm::event::{KeyEvent, MouseEvent};
 use lucid_kernel::abi::{Call, EffectId, EngineInfo, PageId, Pid, SourcePage, TurnOptions, Usage, Want};
 use lucid_kernel::port::{Mount, MountProgress};
 
+use super::code::Code;
 use super::editor::Editor;
+use super::finder::Finder;
+use super::highlight::Highlighted;
 use super::history::History;
+use super::host::{Answer, Opening, SessionRow, Wish};
+use super::keymap::Keymap;
+use super::mention;
+use super::offers::Offer;
 use super::theme::Theme;
-use super::transcript::{Item, Transcript};
+use super::transcript::{Item, Scroll, Transcript};
+use super::vi::Vi;
 use super::{Setup, slash, view};
 use crate::machine::api::{Command, Notice, PageRow};
 
@@ -19,6 +27,10 @@ pub const MAX_QUEUED: usize = 8;
 /// A question to the user takes keys only after this long without one, so that what is being
 /// typed does not answer it by accident.
 pub const ASK_QUIET_MS: u64 = 600;
+/// A question that nobody answers is a no after this long.
+pub const ASK_MS: u64 = 10 * 60 * 1000;
+/// For so long it is seen that a page came or left.
+pub const MOVED_MS: u64 = 4_000;
 /// Lines a turn of the mouse wheel moves.
 pub const WHEEL_LINES: isize = 3;
 
@@ -29,14 +41,18 @@ pub enum Msg {
     Key(KeyEvent),
     /// Text was pasted.
     Paste(String),
-    /// The mouse wheel was turned, by lines; negative is up.
-    Wheel(isize),
+    /// The mouse was used.
+    Mouse(MouseEvent),
     /// The terminal has this size now, in columns and rows.
     Resize(u16, u16),
     /// So many milliseconds have passed since the start.
     Tick(u64),
     /// The machine said something.
     Notice(Box<Notice>),
+    /// What was wished came.
+    Answer(Box<Answer>),
+    /// A piece of code was read: its language, itself, its colours.
+    Highlighted(String, String, Highlighted),
     /// The machine is gone: nothing can be sent any more.
     Gone,
     /// Something inside went wrong that the user should know.
@@ -48,8 +64,16 @@ pub enum Msg {
 pub enum Action {
     /// Tell the machine.
     Send(Box<Command>),
+    /// Have something done outside of it.
+    Wish(Wish),
+    /// End the machine, if there is one, and start another.
+    Open(Opening),
     /// Append to the history file.
     Remember(String),
+    /// Put a text onto the terminal's clipboard.
+    Copy(String),
+    /// Let the terminal ring.
+    Ring,
     /// Draw all anew.
     Redraw,
     /// Hand the terminal back to the shell until it calls again.
@@ -58,13 +82,22 @@ pub enum Action {
     Leave,
 }
 
+/// An input, and what comes with it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Said {
+    /// The line as it was typed.
+    pub line: String,
+    /// Texts, each with a name.
+    pub attached: Vec<(String, String)>,
+}
+
 /// The turn that is under way.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Turn {
     /// When it was sent.
     pub since_ms: u64,
-    /// The line as it was typed.
-    pub line: String,
+    /// What was said.
+    pub said: Said,
     /// Whether the machine has it safe.
     pub taken: bool,
     /// Whether the user ended it.
@@ -75,11 +108,15 @@ pub struct Turn {
     pub calling: Vec<(EffectId, String)>,
     /// What the last of them that said so says of how far it is.
     pub told: Option<(EffectId, String, Option<f64>)>,
+    /// Pieces of text that came, each about a token.
+    pub pieces: u32,
 }
 
 /// A call that waits for the user's yes or no.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Question {
+    /// Whose conversation it is.
+    pub pid: Pid,
     /// Its effect.
     pub id: EffectId,
     /// What would run.
@@ -90,17 +127,51 @@ pub struct Question {
     pub wants: Vec<Want>,
     /// What would be done, as the tool tells it.
     pub preview: Option<String>,
+    /// When it came.
+    pub since_ms: u64,
 }
 
 /// What lies over the transcript.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Overlay {
-    /// Keys and commands.
-    Help,
-    /// What is in memory.
-    Memory,
+    /// Keys and commands; or one command.
+    Help(Option<&'static str>),
     /// One page; none until it came.
     Page(PageId, Option<Box<(PageRow, SourcePage)>>),
+    /// Text that was asked for: its title and itself.
+    Text(String, String),
+}
+
+/// A pane beside the transcript.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pane {
+    /// What is in the window.
+    Memory,
+    /// The conversations.
+    Processes,
+}
+
+/// The panes: which are shown, which has the keys, how wide they are, and what is chosen in each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Panes {
+    /// Whether memory is shown.
+    pub memory: bool,
+    /// Whether the conversations are.
+    pub processes: bool,
+    /// Which has the keys; none when the input has them.
+    pub focus: Option<Pane>,
+    /// Columns of the panes where they stand beside the transcript.
+    pub columns: u16,
+    /// The chosen row of each.
+    pub chosen: (usize, usize),
+    /// Whether the mouse holds their border.
+    pub dragged: bool,
+}
+
+impl Default for Panes {
+    fn default() -> Self {
+        Self { memory: false, processes: false, focus: None, columns: 40, chosen: (0, 0), dragged: false }
+    }
 }
 
 /// What the last turn cost, and how full it left the window.
@@ -112,6 +183,73 @@ pub struct Cost {
     pub resident: u32,
     /// The most that may be resident.
     pub budget: u32,
+}
+
+/// One conversation as the screen has it.
+#[derive(Debug, Clone, Default)]
+pub struct Talk {
+    /// What was said and done.
+    pub transcript: Transcript,
+    /// What it began with, if not with nothing.
+    pub of: Option<Pid>,
+    /// Inputs that wait for their turn.
+    pub queue: VecDeque<Said>,
+    /// The turn under way.
+    pub turn: Option<Turn>,
+    /// Whether the engine still runs to its next boundary after a cancel.
+    pub stopping: bool,
+    /// What is in memory.
+    pub memory: Vec<PageRow>,
+    /// Pages that came (true) or left just now, and when.
+    pub moved: Vec<(PageId, bool, u64)>,
+    /// What the last turn cost.
+    pub cost: Option<Cost>,
+    /// The turns: where the session's events stood before each, and what was asked.
+    pub turns: Vec<(u64, String)>,
+    /// Whether it ended a turn while another one was looked at.
+    pub is_news: bool,
+}
+
+impl Talk {
+    /// A conversation in which nothing was said.
+    pub fn new() -> Self {
+        let mut talk = Self::default();
+        talk.transcript.push(Item::Welcome);
+        talk
+    }
+
+    /// After a cancel the screen no longer listens to the turn.
+    pub fn is_deaf(&self) -> bool {
+        self.turn.as_ref().is_none_or(|turn| turn.cancelled)
+    }
+
+    /// The last words of the user.
+    pub fn asked(&self) -> &str {
+        let said = self.transcript.items().iter().rev().find_map(|item| match item {
+            Item::User(text, _) => Some(text.as_str()),
+            _ => None,
+        });
+        said.unwrap_or("")
+    }
+
+    /// A turn begins.
+    pub fn begin_turn(&mut self, now_ms: u64, said: Said) {
+        self.turn = Some(Turn {
+            since_ms: now_ms,
+            said,
+            taken: false,
+            cancelled: false,
+            prefill: None,
+            calling: Vec::new(),
+            told: None,
+            pieces: 0,
+        });
+    }
+
+    /// Says something secondary.
+    pub fn note(&mut self, text: impl Into<String>) {
+        self.transcript.push(Item::Note(text.into()));
+    }
 }
 
 /// All that the screen knows.
@@ -131,57 +269,75 @@ pub struct State {
     pub now_ms: u64,
     /// When the last key came.
     pub last_key_ms: u64,
-    /// What was said and done.
-    pub transcript: Transcript,
-    /// The conversation that is spoken to, once it is known.
+    /// The keys.
+    pub keymap: Keymap,
+    /// The keys of vi, where they are wanted.
+    pub vi: Option<Vi>,
+    /// The session's name, once it is known.
+    pub session: Option<String>,
+    /// The conversation that is looked at, once it is known.
     pub pid: Option<Pid>,
-    /// What was said and done in the others.
-    pub others: BTreeMap<Pid, (Transcript, Option<Cost>)>,
+    /// The same.
+    pub talk: Talk,
+    /// The others.
+    pub others: BTreeMap<Pid, Talk>,
     /// The input line.
     pub editor: Editor,
+    /// Texts that come with the next input, each with a name.
+    pub attached: Vec<(String, String)>,
     /// The inputs of before.
     pub history: History,
-    /// Inputs that wait for their turn.
-    pub queue: VecDeque<String>,
     /// The engine, once it is ready.
     pub engine: Option<EngineInfo>,
     /// What is being loaded, and how far it is, from 0 to 1.
     pub loading: Option<(String, Option<f32>)>,
     /// The exit code, once nothing can be asked any more.
     pub dead: Option<u8>,
-    /// The turn under way.
-    pub turn: Option<Turn>,
-    /// Whether the engine still runs to its next boundary after a cancel.
-    pub stopping: bool,
     /// Calls that wait for a yes or no; the first is shown.
     pub questions: VecDeque<Question>,
     /// What lies over the transcript.
     pub overlay: Option<Overlay>,
     /// The first line of the overlay or the question that is shown.
     pub overlay_line: usize,
-    /// What is in memory.
-    pub memory: Vec<PageRow>,
+    /// The panes.
+    pub panes: Panes,
+    /// What is being looked for by a few letters.
+    pub finder: Option<Finder>,
+    /// Where the word begins for which it was put away.
+    pub dismissed: Option<usize>,
+    /// The sessions of before, as they were listed last.
+    pub sessions: Vec<SessionRow>,
+    /// Whether the list that comes is to be shown.
+    pub wants_sessions: bool,
+    /// Paths that can be named, as they were listed last.
+    pub files: Vec<String>,
+    /// The tools' names.
+    pub tools: Vec<String>,
+    /// A command of the user's that waits for a yes.
+    pub command: Option<String>,
     /// The mounted folders.
     pub mounts: Vec<Mount>,
     /// The mount under way.
     pub mounting: Option<MountProgress>,
-    /// What the last turn cost.
-    pub cost: Option<Cost>,
-    /// Whether mounting the folder is being offered.
-    pub offer: bool,
-    /// Whether the offer was declined.
+    /// What is offered or asked at the start.
+    pub offers: VecDeque<Offer>,
+    /// Whether mounting the folder is to be offered when it is known what is mounted.
+    pub offers_mount: bool,
+    /// Whether this is the first start, which leads through three steps.
+    pub is_first_start: bool,
+    /// Whether mounting the folder was declined.
     pub declined: bool,
     /// A short word on the last key; gone at the next.
     pub hint: Option<String>,
     /// Whether the next Ctrl-C leaves.
     pub leave_armed: bool,
+    /// Code in its colours.
+    pub code: Code,
 }
 
 impl State {
     /// The screen at its start.
     pub fn new(setup: &Setup, history: History) -> Self {
-        let mut transcript = Transcript::default();
-        transcript.push(Item::Welcome);
         Self {
             folder: setup.folder.clone(),
             home: setup.home.clone(),
@@ -190,28 +346,38 @@ impl State {
             size: (80, 24),
             now_ms: 0,
             last_key_ms: 0,
-            transcript,
+            keymap: setup.keymap.clone(),
+            vi: setup.vi.then(Vi::default),
+            session: None,
             pid: None,
+            talk: Talk::new(),
             others: BTreeMap::new(),
             editor: Editor::default(),
+            attached: Vec::new(),
             history,
-            queue: VecDeque::new(),
             engine: None,
             loading: Some(("starting".into(), None)),
             dead: None,
-            turn: None,
-            stopping: false,
             questions: VecDeque::new(),
             overlay: None,
             overlay_line: 0,
-            memory: Vec::new(),
+            panes: Panes::default(),
+            finder: None,
+            dismissed: None,
+            sessions: Vec::new(),
+            wants_sessions: false,
+            files: Vec::new(),
+            tools: Vec::new(),
+            command: None,
             mounts: Vec::new(),
             mounting: None,
-            cost: None,
-            offer: setup.offer_mount,
+            offers: setup.offers.iter().cloned().collect(),
+            offers_mount: setup.offer_mount,
+            is_first_start: setup.offers.iter().any(|offer| matches!(offer, Offer::Model(_))),
             declined: false,
             hint: None,
             leave_armed: false,
+            code: Code::default(),
         }
     }
 
@@ -229,20 +395,39 @@ impl State {
         let mut actions = Vec::new();
         match msg {
             Msg::Key(key) => self.on_key(key, &mut actions),
-            Msg::Paste(text) => self.on_paste(&text),
-            Msg::Wheel(lines) => self.scroll(lines),
+            Msg::Paste(text) => self.on_paste(&text, &mut actions),
+            Msg::Mouse(mouse) => self.on_mouse(mouse, &mut actions),
             Msg::Resize(width, height) => self.size = (width, height),
-            Msg::Tick(now_ms) => self.now_ms = self.now_ms.max(now_ms),
+            Msg::Tick(now_ms) => self.on_tick(now_ms, &mut actions),
             Msg::Notice(notice) => self.on_notice(*notice, &mut actions),
+            Msg::Answer(answer) => self.on_answer(*answer, &mut actions),
+            Msg::Highlighted(language, code, colours) => {
+                self.code.read(&language, &code, colours);
+                self.talk.transcript.memo.get_mut().clear();
+                self.others.values_mut().for_each(|talk| talk.transcript.memo.get_mut().clear());
+            }
             Msg::Gone => self.die("the machine has stopped; leave with Ctrl-D and start lucid again", 1),
-            Msg::Trouble(message) => self.transcript.push(Item::Error(message)),
+            Msg::Trouble(message) => self.talk.transcript.push(Item::Error(message)),
         }
         actions
     }
 
     /// Whether something on the screen changes by itself as time goes by.
     pub fn is_moving(&self) -> bool {
-        self.turn.is_some() || !self.questions.is_empty()
+        let is_busy = |talk: &Talk| talk.turn.is_some() || !talk.moved.is_empty();
+        is_busy(&self.talk) || !self.questions.is_empty() || self.others.values().any(is_busy)
+    }
+
+    fn on_tick(&mut self, now_ms: u64, actions: &mut Vec<Action>) {
+        self.now_ms = self.now_ms.max(now_ms);
+        let now = self.now_ms;
+        for talk in std::iter::once(&mut self.talk).chain(self.others.values_mut()) {
+            talk.moved.retain(|(_, _, since)| now < since + MOVED_MS);
+        }
+        while self.questions.front().is_some_and(|question| now >= question.since_ms + ASK_MS) {
+            self.answer(None, actions);
+            self.note("nobody answered in time, which is a no");
+        }
     }
 
     /// Whether the shown question takes keys yet.
@@ -250,74 +435,121 @@ impl State {
         !self.questions.is_empty() && self.now_ms >= self.last_key_ms + ASK_QUIET_MS
     }
 
+    /// The conversation of this name, as far as it is known.
+    pub fn talk_of(&mut self, pid: Pid) -> &mut Talk {
+        if self.pid.is_none_or(|current| current == pid) {
+            return &mut self.talk;
+        }
+        self.others.entry(pid).or_insert_with(Talk::new)
+    }
+
+    /// All conversations, by their names.
+    pub fn talks(&self) -> Vec<(Pid, &Talk)> {
+        let mut all: Vec<(Pid, &Talk)> = self.others.iter().map(|(pid, talk)| (*pid, talk)).collect();
+        all.extend(self.pid.map(|pid| (pid, &self.talk)));
+        all.sort_by_key(|(pid, _)| *pid);
+        all
+    }
+
     /// Tokens in the window and the most that may be there; none before anything is known.
     pub fn occupancy(&self) -> Option<(u32, u32)> {
-        let budget = self.cost.map(|cost| cost.budget).or(self.engine.as_ref().map(|engine| engine.n_ctx))?;
-        let resident = match self.cost {
-            Some(cost) if self.memory.is_empty() => cost.resident,
-            _ => self.memory.iter().filter(|row| row.resident).map(|row| row.tokens).sum(),
+        self.occupancy_of(&self.talk)
+    }
+
+    /// The same of one conversation.
+    pub fn occupancy_of(&self, talk: &Talk) -> Option<(u32, u32)> {
+        let budget = talk.cost.map(|cost| cost.budget).or(self.engine.as_ref().map(|engine| engine.n_ctx))?;
+        let resident = match talk.cost {
+            Some(cost) if talk.memory.is_empty() => cost.resident,
+            _ => talk.memory.iter().filter(|row| row.resident).map(|row| row.tokens).sum(),
         };
         Some((resident, budget))
+    }
+
+    /// Says something secondary in the conversation that is looked at.
+    pub(super) fn note(&mut self, text: impl Into<String>) {
+        self.talk.note(text);
     }
 
     /// Ends the session for good: what was typed and not taken comes back to the line.
     pub(super) fn die(&mut self, message: &str, code: u8) {
         if self.dead.is_none() {
             self.dead = Some(code);
-            self.transcript.settle();
-            self.transcript.push(Item::Error(message.to_owned()));
+            self.talk.transcript.settle();
+            self.talk.transcript.push(Item::Error(message.to_owned()));
             self.take_back_queue();
             self.take_back_turn();
         }
-        self.turn = None;
+        self.forget_machine();
+    }
+
+    /// Nothing that the machine did goes on.
+    pub(super) fn forget_machine(&mut self) {
+        for talk in std::iter::once(&mut self.talk).chain(self.others.values_mut()) {
+            talk.turn = None;
+            talk.stopping = false;
+        }
         self.loading = None;
         self.mounting = None;
-        self.stopping = false;
         self.questions.clear();
     }
 
     /// Puts an input into the queue, and sends it if it may go.
     pub(super) fn submit(&mut self, line: String, actions: &mut Vec<Action>) {
-        self.queue.push_back(line);
-        self.offer = false;
-        self.transcript.scroll = super::transcript::Scroll::Follow;
-        self.send_next(actions);
+        let attached = std::mem::take(&mut self.attached);
+        self.talk.queue.push_back(Said { line, attached });
+        self.offers_mount = false;
+        self.offers.retain(|offer| !offer.is_mount());
+        self.talk.transcript.scroll = Scroll::Follow;
+        self.send_next(self.pid, actions);
     }
 
-    /// Sends the next input that waits, if the model is ready and no turn is under way.
-    pub(super) fn send_next(&mut self, actions: &mut Vec<Action>) {
-        if self.engine.is_none() || self.dead.is_some() || self.turn.is_some() {
+    /// Sends the next input that waits in a conversation, if the model is ready and no turn of it is
+    /// under way.
+    pub(super) fn send_next(&mut self, pid: Option<Pid>, actions: &mut Vec<Action>) {
+        if self.engine.is_none() || self.dead.is_some() {
             return;
         }
-        let Some(line) = self.queue.pop_front() else { return };
-        let text = slash::literal(&line).to_owned();
-        self.transcript.push(Item::User(text.clone()));
-        self.turn = Some(Turn {
-            since_ms: self.now_ms,
-            line,
-            taken: false,
-            cancelled: false,
-            prefill: None,
-            calling: Vec::new(),
-            told: None,
-        });
-        let command = Command::Input { text, attached: Vec::new(), options: TurnOptions::default() };
+        let now_ms = self.now_ms;
+        let talk = self.talk_of(pid.or(self.pid).unwrap_or_default());
+        if talk.turn.is_some() {
+            return;
+        }
+        let Some(said) = talk.queue.pop_front() else { return };
+        let text = slash::literal(&said.line).to_owned();
+        let (files, mut pages) = mention::named(&text, &self.files);
+        let talk = self.talk_of(pid.or(self.pid).unwrap_or_default());
+        let names = said.attached.iter().map(|(name, _)| name.clone()).chain(files.iter().cloned());
+        talk.transcript.push(Item::User(text.clone(), names.collect()));
+        let attached = said.attached.clone();
+        talk.begin_turn(now_ms, said);
+        pages.retain(|page| !talk.memory.iter().any(|row| row.page == *page && row.resident));
+        // What is named shall be there when it is read.
+        actions.extend(
+            pages.into_iter().map(|page| Action::Send(Box::new(Command::Pin { page, pinned: true }))),
+        );
+        let command = Command::Input { pid, text, attached, files, options: TurnOptions::default() };
         actions.push(Action::Send(Box::new(command)));
     }
 
     /// Gives an input that was sent but not taken back to the line.
     pub(super) fn take_back_turn(&mut self) {
-        if let Some(turn) = self.turn.take().filter(|turn| !turn.taken) {
-            self.transcript.unsay();
-            self.editor.give_back(&turn.line);
+        if let Some(turn) = self.talk.turn.take().filter(|turn| !turn.taken) {
+            self.talk.transcript.unsay();
+            self.give_back(turn.said);
         }
+    }
+
+    fn give_back(&mut self, said: Said) {
+        self.editor.give_back(&said.line);
+        self.attached.splice(0..0, said.attached);
     }
 
     /// Gives the inputs that wait back to the line; says whether there were any.
     pub(super) fn take_back_queue(&mut self) -> bool {
-        let any = !self.queue.is_empty();
-        while let Some(line) = self.queue.pop_back() {
-            self.editor.give_back(&line);
+        let any = !self.talk.queue.is_empty();
+        while let Some(said) = self.talk.queue.pop_back() {
+            self.give_back(said);
         }
         any
     }
@@ -328,7 +560,7 @@ impl State {
             let last = view::overlay_last_line(self);
             self.overlay_line = self.overlay_line.saturating_add_signed(lines).min(last);
         } else {
-            self.transcript.scroll = view::scrolled(self, lines);
+            self.talk.transcript.scroll = view::scrolled(self, lines);
         }
     }
 }

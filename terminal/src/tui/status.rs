@@ -1,10 +1,11 @@
 //! The status line: what goes on, the model, how full its window is, what the last turn cost.
 
+use lucid_kernel::abi::Pid;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
-use super::state::State;
+use super::state::{State, Talk};
 use super::text::{columns, count, fit, seconds, thousands};
 
 const BAR_COLUMNS: usize = 10;
@@ -16,7 +17,7 @@ const MAX_PART_COLUMNS: usize = 44;
 pub fn lines(state: &State, area: Rect) -> Vec<Line<'static>> {
     let width = usize::from(area.width);
     let now = activity(state, width);
-    let top = [Some(now), window(state, width), model(state)];
+    let top = [vi(state), Some(now), window(state, width), model(state), behind(state)];
     let bottom = [tokens(state), speed(state), mounts(state)];
     match area.height {
         0 => Vec::new(),
@@ -55,6 +56,26 @@ fn part(text: impl Into<String>, style: Style) -> Part {
     vec![Span::styled(text.into(), style)]
 }
 
+/// What a conversation does, in a word or two.
+pub fn doing(state: &State, pid: Pid, talk: &Talk) -> String {
+    if let Some(question) = state.questions.iter().find(|question| question.pid == pid) {
+        return format!("{} waits for your answer", question.call.tool);
+    }
+    match &talk.turn {
+        Some(turn) if turn.cancelled => "stopping".into(),
+        Some(turn) => match &turn.calling[..] {
+            [] if turn.pieces > 0 => "writing".into(),
+            [] => "thinking".into(),
+            running => {
+                let tools: Vec<&str> = running.iter().map(|(_, tool)| tool.as_str()).collect();
+                format!("calling {}", tools.join(", "))
+            }
+        },
+        None if talk.stopping => "stopping".into(),
+        None => "ready".into(),
+    }
+}
+
 /// What goes on, the most urgent first.
 fn activity(state: &State, width: usize) -> Part {
     let theme = state.theme;
@@ -65,7 +86,7 @@ fn activity(state: &State, width: usize) -> Part {
     if let Some(question) = state.questions.front() {
         return part(format!("{} waits for your answer", fit(&question.call.tool, room)), theme.accent());
     }
-    if let Some(turn) = state.turn.as_ref().filter(|turn| !turn.cancelled) {
+    if let Some(turn) = state.talk.turn.as_ref().filter(|turn| !turn.cancelled) {
         let elapsed = seconds(state.now_ms.saturating_sub(turn.since_ms));
         let telling = turn.told.as_ref().and_then(|told| {
             let of = turn.calling.iter().find(|of| of.0 == told.0);
@@ -84,7 +105,7 @@ fn activity(state: &State, width: usize) -> Part {
         };
         return part(format!("{what} {elapsed}"), theme.accent());
     }
-    if state.stopping || state.turn.is_some() {
+    if state.talk.stopping || state.talk.turn.is_some() {
         return part("stopping", theme.accent());
     }
     if let Some((what, done)) = &state.loading {
@@ -101,6 +122,25 @@ fn activity(state: &State, width: usize) -> Part {
         return part(format!("indexing {done}/{found} files"), theme.accent());
     }
     part("ready", theme.good())
+}
+
+/// The mode of vi's keys.
+fn vi(state: &State) -> Option<Part> {
+    let label = state.vi.as_ref()?.label()?;
+    Some(part(label, state.theme.strong()))
+}
+
+/// Which conversation it is where there are several, and how many others have something under way.
+fn behind(state: &State) -> Option<Part> {
+    let pid = state.pid.filter(|_| !state.others.is_empty())?;
+    let busy = state.others.values().filter(|talk| talk.turn.is_some()).count();
+    let news = state.others.values().filter(|talk| talk.is_news).count();
+    let text = match (busy, news) {
+        (0, 0) => pid.to_string(),
+        (0, news) => format!("{pid}, {news} done"),
+        (busy, _) => format!("{pid}, {busy} behind"),
+    };
+    Some(part(text, state.theme.accent()))
 }
 
 fn model(state: &State) -> Option<Part> {
@@ -129,8 +169,8 @@ fn window(state: &State, width: usize) -> Option<Part> {
 
 /// What the turn at hand costs, or what the last one did.
 fn tokens(state: &State) -> Option<Part> {
-    let running = state.turn.as_ref().and_then(|turn| turn.prefill);
-    let text = match (running, state.cost) {
+    let running = state.talk.turn.as_ref().and_then(|turn| turn.prefill);
+    let text = match (running, state.talk.cost) {
         (Some((prefilled, reused)), _) => {
             format!("prefilling {}, reused {}", thousands(prefilled), thousands(reused))
         }
@@ -146,7 +186,7 @@ fn tokens(state: &State) -> Option<Part> {
 
 /// Tokens a second while the model wrote.
 fn speed(state: &State) -> Option<Part> {
-    let usage = state.cost?.usage;
+    let usage = state.talk.cost?.usage;
     let ms = usage.total_ms.saturating_sub(usage.first_token_ms);
     // The first token's time is not among these.
     let tokens = usage.decoded.saturating_sub(1);

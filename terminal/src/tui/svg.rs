@@ -1,5 +1,6 @@
 //! Turns a drawn screen into an SVG picture, for the README.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use ratatui::buffer::{Buffer, Cell};
@@ -14,11 +15,69 @@ const TITLE_HEIGHT: f32 = 30.0;
 const INK: &str = "#d8dee9";
 const PAPER: &str = "#1b1f27";
 
+/// How long the last picture of a film stays, in milliseconds.
+const LAST_MS: u64 = 6_000;
+
 /// Draws a buffer as a terminal window with this title.
 pub fn render(buffer: &Buffer, title: &str) -> String {
+    let mut out = String::new();
+    window(&mut out, buffer, title);
+    for y in 0..buffer.area.height {
+        row(&mut out, buffer, y, y);
+    }
+    out.push_str("</svg>\n");
+    out
+}
+
+/// Draws buffers one after the other, each from its time in milliseconds on, again and again. Rows that
+/// look alike are drawn once and used in all pictures that have them.
+pub fn film(pictures: &[(u64, Buffer)], title: &str) -> String {
+    let mut out = String::new();
+    let Some((_, first)) = pictures.first() else { return out };
+    let all_ms = pictures.last().map_or(0, |(ms, _)| *ms) + LAST_MS;
+    window(&mut out, first, title);
+    let mut rows: BTreeMap<String, usize> = BTreeMap::new();
+    let (mut shown, mut style) = (String::new(), String::new());
+    for (at, (from, buffer)) in pictures.iter().enumerate() {
+        let to = pictures.get(at + 1).map_or(all_ms, |(ms, _)| *ms);
+        let part = |ms: u64| ms as f64 * 100.0 / all_ms as f64;
+        // Writing into a String cannot fail.
+        let _ = writeln!(
+            style,
+            "@keyframes k{at}{{0%{{visibility:hidden}}{:.3}%{{visibility:visible}}{:.3}%{{visibility:hidden}}\
+             100%{{visibility:hidden}}}}#p{at}{{animation-name:k{at}}}",
+            part(*from),
+            part(to)
+        );
+        let _ = writeln!(shown, "<g class=\"p\" id=\"p{at}\">");
+        for y in 0..buffer.area.height {
+            let mut drawn = String::new();
+            row(&mut drawn, buffer, y, 0);
+            if !drawn.is_empty() {
+                let next = rows.len();
+                let number = *rows.entry(drawn).or_insert(next);
+                let down = f32::from(y) * CELL_HEIGHT;
+                let _ = writeln!(shown, "<use href=\"#r{number}\" y=\"{down:.1}\"/>");
+            }
+        }
+        shown.push_str("</g>\n");
+    }
+    let seconds = all_ms as f64 / 1000.0;
+    let _ = writeln!(
+        out,
+        "<style>.p{{visibility:hidden;animation:{seconds:.2}s steps(1,end) infinite}}\n{style}</style>\n<defs>"
+    );
+    for (drawn, number) in &rows {
+        let _ = write!(out, "<g id=\"r{number}\">\n{drawn}</g>\n");
+    }
+    let _ = write!(out, "</defs>\n{shown}</svg>\n");
+    out
+}
+
+/// The window, with nothing in it.
+fn window(out: &mut String, buffer: &Buffer, title: &str) {
     let width = f32::from(buffer.area.width) * CELL_WIDTH + 2.0 * MARGIN;
     let height = f32::from(buffer.area.height) * CELL_HEIGHT + TITLE_HEIGHT + MARGIN;
-    let mut out = String::new();
     // Writing into a String cannot fail.
     let _ = writeln!(
         out,
@@ -37,19 +96,14 @@ pub fn render(buffer: &Buffer, title: &str) -> String {
         width / 2.0,
         escape(title)
     );
-    for y in 0..buffer.area.height {
-        row(&mut out, buffer, y);
-    }
-    out.push_str("</svg>\n");
-    out
 }
 
-/// Writes one row: neighbours that look alike become one piece of text.
-fn row(out: &mut String, buffer: &Buffer, y: u16) {
+/// Writes a row at the height of another one: neighbours that look alike become one piece of text.
+fn row(out: &mut String, buffer: &Buffer, y: u16, to: u16) {
     let mut x = 0;
     while x < buffer.area.width {
         let Some(cell) = cell(buffer, x, y) else { break };
-        let mut run = Run { x, y, columns: 0, text: String::new() };
+        let mut run = Run { x, y: to, columns: 0, text: String::new() };
         let block = block_opacity(cell.symbol());
         while let Some(next) = cell_like(buffer, cell, x, y) {
             if block_opacity(next.symbol()) != block {

@@ -1,9 +1,9 @@
 //! Tables in Markdown, with columns that are aligned and as wide as they need to be.
 
-use ratatui::style::Style;
+use pulldown_cmark::{Alignment, Event, Parser, Tag, TagEnd};
 use ratatui::text::{Line, Span};
 
-use super::markdown::inline;
+use super::inline::{Inline, OPTIONS, mask};
 use super::text::{columns, wrap};
 use super::theme::Theme;
 
@@ -15,83 +15,116 @@ const BETWEEN_COLUMNS: usize = 3;
 /// The most columns of a table.
 const MAX_CELLS: usize = 32;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Side {
-    Left,
-    Right,
-    Middle,
-}
+/// What a cell shows.
+type Cell = Vec<Span<'static>>;
 
-/// The table that a text begins with and how many of its lines it takes; none when there is none, or no
-/// room for it.
-pub fn render(lines: &[&str], width: usize, theme: Theme) -> Option<(Vec<Line<'static>>, usize)> {
-    let (head, rule) = (cells(lines.first()?)?, cells(lines.get(1)?)?);
-    let sides: Vec<Side> = rule.iter().map(|cell| side(cell)).collect::<Option<_>>()?;
-    if sides.len() != head.len() || head.len() > MAX_CELLS {
+/// Draws a table from its rows as they are written, the head first, and says how many of them
+/// it took: a line without a bar is none. Nothing when there is no room for it.
+pub(super) fn render(
+    rows: &[&str],
+    sides: &[Alignment],
+    width: usize,
+    theme: Theme,
+) -> Option<(Vec<Line<'static>>, usize)> {
+    if sides.is_empty() || sides.len() > MAX_CELLS {
         return None;
     }
-    let mut rows = vec![head];
-    for line in &lines[2..] {
-        let Some(mut row) = cells(line) else { break };
-        row.resize(sides.len(), "");
-        rows.push(row);
-    }
+    let taken = rows.iter().skip(1).position(|row| !row.contains('|')).map_or(rows.len(), |at| at + 1);
+    let rows = parse(&rows[..taken], sides.len(), theme)?;
     let widths = widths(&rows, width)?;
     let mut out = Vec::new();
     for (at, row) in rows.iter().enumerate() {
-        let base = if at == 0 { theme.strong() } else { theme.plain() };
-        out.extend(draw(row, &widths, &sides, base, theme));
+        out.extend(draw(row, &widths, sides, theme));
         if at == 0 {
             let rule: Vec<String> = widths.iter().map(|width| "─".repeat(*width)).collect();
             out.push(Line::styled(rule.join("─┼─"), theme.dim()));
         }
     }
-    Some((out, rows.len() + 1))
+    Some((out, taken))
 }
 
-/// The cells of a row; none when the line is none.
-fn cells(line: &str) -> Option<Vec<&str>> {
+/// What the cells of each row show. The rows are split here, and not by the parser, because
+/// models write bars in code, and cells beyond the last column must not get lost.
+fn parse(rows: &[&str], count: usize, theme: Theme) -> Option<Vec<Vec<Cell>>> {
+    let mut source = String::new();
+    for (at, row) in rows.iter().enumerate() {
+        source.push('|');
+        source.extend(cells(row, count).iter().map(|cell| format!(" {} |", escape(cell))));
+        source.push('\n');
+        if at == 0 {
+            source.push_str(&"|-".repeat(count));
+            source.push_str("|\n");
+        }
+    }
+    let masked = mask(&source);
+    let mut parsed: Vec<Vec<Cell>> = Vec::new();
+    let mut cell: Option<Inline<'_>> = None;
+    for (event, range) in Parser::new_ext(&masked, OPTIONS).into_offset_iter() {
+        match event {
+            Event::Start(Tag::TableHead | Tag::TableRow) => parsed.push(Vec::with_capacity(count)),
+            Event::Start(Tag::TableCell) => {
+                let base = if parsed.len() == 1 { theme.strong() } else { theme.plain() };
+                cell = Some(Inline::new(&source, base, theme));
+            }
+            Event::End(TagEnd::TableCell) => {
+                parsed.last_mut()?.push(cell.take().map(Inline::into_spans).unwrap_or_default());
+            }
+            event => {
+                if let Some(cell) = &mut cell {
+                    cell.event(event, range);
+                }
+            }
+        }
+    }
+    (parsed.len() == rows.len() && parsed.iter().all(|row| row.len() == count)).then_some(parsed)
+}
+
+/// A cell with its bars escaped, in code too.
+fn escape(cell: &str) -> String {
+    let mut out = String::with_capacity(cell.len());
+    let mut is_escaped = false;
+    for c in cell.chars() {
+        if c == '|' && !is_escaped {
+            out.push('\\');
+        }
+        is_escaped = c == '\\' && !is_escaped;
+        out.push(c);
+    }
+    out
+}
+
+/// As many cells of a row as there are columns; the last one takes what is left over.
+fn cells(line: &str, count: usize) -> Vec<&str> {
     let line = line.trim();
-    let inner = line.strip_prefix('|')?;
+    let inner = line.strip_prefix('|').unwrap_or(line);
     let inner = inner.strip_suffix('|').filter(|it| !it.ends_with('\\')).unwrap_or(inner);
-    let mut cells = Vec::new();
+    let mut cells = Vec::with_capacity(count);
     let (mut from, mut is_code, mut is_escaped) = (0, false, false);
     for (at, c) in inner.char_indices() {
         match c {
-            '|' if !is_code && !is_escaped => {
+            '|' if !is_code && !is_escaped && cells.len() + 1 < count => {
                 cells.push(inner[from..at].trim());
                 from = at + 1;
             }
-            '`' => is_code = !is_code,
+            // A sign without its partner begins no code.
+            '`' => is_code = !is_code && inner[at + 1..].contains('`'),
             _ => {}
         }
         is_escaped = c == '\\' && !is_escaped;
     }
     cells.push(inner[from..].trim());
-    Some(cells)
-}
-
-/// What a cell of the line under the head says of its column.
-fn side(cell: &str) -> Option<Side> {
-    let dashes = cell.trim_matches(':');
-    if dashes.is_empty() || !dashes.bytes().all(|byte| byte == b'-') {
-        return None;
-    }
-    Some(match (cell.starts_with(':'), cell.ends_with(':')) {
-        (true, true) => Side::Middle,
-        (false, true) => Side::Right,
-        _ => Side::Left,
-    })
+    cells.resize(count, "");
+    cells
 }
 
 /// How wide each column is: as wide as its widest cell where there is room, else the widest ones less.
-fn widths(rows: &[Vec<&str>], width: usize) -> Option<Vec<usize>> {
+fn widths(rows: &[Vec<Cell>], width: usize) -> Option<Vec<usize>> {
     let count = rows.first()?.len();
     let room = width.checked_sub(BETWEEN_COLUMNS * (count - 1))?;
     if room < MIN_COLUMNS * count {
         return None;
     }
-    let widest = |at: usize| rows.iter().map(|row| shown_columns(row[at])).max().unwrap_or(0).max(1);
+    let widest = |at: usize| rows.iter().map(|row| shown_columns(&row[at])).max().unwrap_or(0).max(1);
     let mut widths: Vec<usize> = (0..count).map(widest).collect();
     // The narrower ones keep what they need; what is left goes to the others in equal parts.
     let (mut left, mut open) = (room, (0..count).collect::<Vec<_>>());
@@ -104,18 +137,14 @@ fn widths(rows: &[Vec<&str>], width: usize) -> Option<Vec<usize>> {
     Some(widths)
 }
 
-/// The columns of a cell without its marks.
-fn shown_columns(cell: &str) -> usize {
-    inline(cell, Style::default(), Theme { color: false }).iter().map(|span| columns(&span.content)).sum()
+fn shown_columns(cell: &Cell) -> usize {
+    cell.iter().map(|span| columns(&span.content)).sum()
 }
 
-fn draw(row: &[&str], widths: &[usize], sides: &[Side], base: Style, theme: Theme) -> Vec<Line<'static>> {
+fn draw(row: &[Cell], widths: &[usize], sides: &[Alignment], theme: Theme) -> Vec<Line<'static>> {
     let none = Span::raw("");
-    let wrapped: Vec<Vec<Line<'static>>> = row
-        .iter()
-        .zip(widths)
-        .map(|(cell, width)| wrap(&inline(cell, base, theme), *width, &none, &none))
-        .collect();
+    let wrapped: Vec<Vec<Line<'static>>> =
+        row.iter().zip(widths).map(|(cell, width)| wrap(cell, *width, &none, &none)).collect();
     let height = wrapped.iter().map(Vec::len).max().unwrap_or(0).max(1);
     let last = widths.len() - 1;
     (0..height)
@@ -128,9 +157,9 @@ fn draw(row: &[&str], widths: &[usize], sides: &[Side], base: Style, theme: Them
                 let line = cell.get(at).cloned().unwrap_or_default();
                 let free = width.saturating_sub(line.width());
                 let before = match side {
-                    Side::Left => 0,
-                    Side::Right => free,
-                    Side::Middle => free / 2,
+                    Alignment::None | Alignment::Left => 0,
+                    Alignment::Right => free,
+                    Alignment::Center => free / 2,
                 };
                 // Nothing stands behind the last cell.
                 let after = if column == last { 0 } else { free - before };

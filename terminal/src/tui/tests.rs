@@ -1,11 +1,18 @@
 //! Tests of the screen. The helpers here drive a [`State`] as the loop does, without a terminal.
 
+mod editor;
+mod flows;
+mod highlight;
+mod keymap;
 mod keys;
+mod markdown;
 mod parts;
 mod random;
 mod screens;
+mod sizes;
+mod vi;
 
-use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers, MouseEvent, MouseEventKind};
 use lucid_kernel::abi::{
     Call, Citation, Encoded, EngineInfo, FileRange, Label, MemoryUse, PageId, Pid, Provenance, Returned,
     SourcePage, Trust, TurnEnd, TurnReport, Usage,
@@ -16,17 +23,25 @@ use ratatui::backend::TestBackend;
 
 use super::Setup;
 use super::history::History;
+use super::host::Opening;
+use super::keymap::Keymap;
 use super::state::{Action, Msg, State};
 use super::view;
-use crate::machine::api::{Command, ConversationRow, Notice, PageRow};
+use crate::machine::api::{Beginning, Command, Notice, PageRow};
 
 fn setup() -> Setup {
     Setup {
         folder: "/home/ada/project".into(),
         home: Some("/home/ada".into()),
         history_path: "unused".into(),
+        offers: Vec::new(),
         offer_mount: false,
+        opening: Opening::default(),
         color: true,
+        keymap: Keymap::default(),
+        vi: false,
+        mouse: true,
+        panics: false,
         version: "0.1.0".into(),
     }
 }
@@ -99,7 +114,11 @@ impl Stage {
         let sent = self.actions.iter().filter_map(|action| match action {
             Action::Send(command) => Some(match command.as_ref() {
                 Command::Input { text, .. } => format!("input {text}"),
-                Command::Cancel => "cancel".into(),
+                Command::Cancel { .. } => "cancel".into(),
+                Command::Begin => "begin".into(),
+                Command::Background { text, .. } => format!("background {text}"),
+                Command::Kill { pid } => format!("kill {pid}"),
+                Command::Search { query, .. } => format!("search {query}"),
                 Command::Answer { id, allow, .. } => format!("answer {id} {allow}"),
                 Command::Mount { path } => format!("mount {path}"),
                 Command::Unmount { path } => format!("unmount {path}"),
@@ -111,7 +130,8 @@ impl Stage {
                 Command::Fork => "fork".into(),
                 Command::Foreground { pid } => format!("foreground {pid}"),
                 Command::Tools => "tools".into(),
-                Command::Conversations => "conversations".into(),
+                // Asked for at each start.
+                Command::Conversations => return None,
                 Command::Quit => "quit".into(),
             }),
             _ => None,
@@ -149,7 +169,10 @@ fn draw(state: &State, width: u16, height: u16) -> String {
     out
 }
 
-const KEY_NAMES: [(&str, KeyCode); 14] = [
+const KEY_NAMES: [(&str, KeyCode); 17] = [
+    ("F2", KeyCode::F(2)),
+    ("F3", KeyCode::F(3)),
+    ("F6", KeyCode::F(6)),
     ("Enter", KeyCode::Enter),
     ("Esc", KeyCode::Esc),
     ("Tab", KeyCode::Tab),
@@ -194,20 +217,34 @@ fn ready() -> Notice {
             slots: 1,
         },
         session: "s1".into(),
+        tools: vec!["calc".into(), "files_read".into()],
         load_ms: 2_140,
     }
 }
 
 fn taken() -> Notice {
-    Notice::Taken
+    Notice::Taken { pid: Pid(1), before: 7 }
+}
+
+fn retract() -> Notice {
+    Notice::Retract { pid: Pid(1) }
+}
+
+fn told(rows: Vec<PageRow>) -> Notice {
+    Notice::Memory { pid: Pid(1), rows }
+}
+
+fn wheel(lines: isize) -> Msg {
+    let kind = if lines < 0 { MouseEventKind::ScrollUp } else { MouseEventKind::ScrollDown };
+    Msg::Mouse(MouseEvent { kind, column: 1, row: 1, modifiers: KeyModifiers::NONE })
 }
 
 fn text(text: &str) -> Notice {
-    Notice::Delta { delta: Delta::Text(text.into()) }
+    Notice::Delta { pid: Pid(1), delta: Delta::Text(text.into()) }
 }
 
 fn prefill(prefilled: u32, reused: u32) -> Notice {
-    Notice::Delta { delta: Delta::Prefill { prefilled, reused } }
+    Notice::Delta { pid: Pid(1), delta: Delta::Prefill { prefilled, reused } }
 }
 
 fn report(answer: &str, end: TurnEnd) -> TurnReport {
@@ -224,7 +261,7 @@ fn report(answer: &str, end: TurnEnd) -> TurnReport {
 }
 
 fn ended(answer: &str) -> Notice {
-    Notice::Ended { report: Box::new(report(answer, TurnEnd::Answered)) }
+    Notice::Ended { pid: Pid(1), report: Box::new(report(answer, TurnEnd::Answered)) }
 }
 
 fn citation(path: &str, lines: (u32, u32), page: u64) -> Citation {

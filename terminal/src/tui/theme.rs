@@ -8,6 +8,8 @@
 
 use ratatui::style::{Color, Modifier, Style};
 
+use super::highlight::Kind;
+
 /// How things look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Theme {
@@ -53,6 +55,35 @@ impl Theme {
     /// Code in an answer.
     pub fn code(self) -> Style {
         self.accent()
+    }
+
+    /// A part of code whose language is known. Most of it is as plain as the answer: what is
+    /// coloured is what the eye looks for.
+    pub fn syntax(self, kind: Kind) -> Style {
+        match kind {
+            Kind::Plain => self.plain(),
+            // The words of the language stand out without a colour too.
+            Kind::Keyword if self.color => self.with(Color::Magenta),
+            Kind::Keyword => self.strong(),
+            Kind::Text => self.with(Color::Green),
+            Kind::Comment => self.dim(),
+            Kind::Number | Kind::Name => self.with(Color::Cyan),
+        }
+    }
+
+    /// What is stressed.
+    pub fn emphasis(self) -> Style {
+        Style::new().add_modifier(Modifier::ITALIC)
+    }
+
+    /// What no longer holds.
+    pub fn struck(self) -> Style {
+        Style::new().add_modifier(Modifier::CROSSED_OUT)
+    }
+
+    /// Links and the highest headings, over whatever else they are.
+    pub fn underlined(self) -> Style {
+        Style::new().add_modifier(Modifier::UNDERLINED)
     }
 
     /// What went wrong.

@@ -2,6 +2,9 @@
 //! has fetched.
 #![allow(dead_code, clippy::unwrap_used)]
 
+#[cfg(unix)]
+pub mod tmux;
+
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 

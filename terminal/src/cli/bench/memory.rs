@@ -88,6 +88,8 @@ impl Bench {
             interactive: false,
             now_ms: 0,
             loader: Box::new(move |_, _| Ok(loaded)),
+            undo: None,
+            mark: None,
         });
         session::wait_ready(&machine, cancel)?;
         Ok(Self { machine, journal, engine: Arc::clone(engine) })

@@ -45,6 +45,12 @@ impl Machine {
         Ok((encode(engine, &system).map_err(failed)?, specs))
     }
 
+    /// What the tools are called.
+    pub(super) fn tool_names(&self) -> Vec<String> {
+        let live = self.live.as_ref().filter(|_| self.setup.tools);
+        live.map(|live| live.tools.specs().into_iter().map(|spec| spec.name).collect()).unwrap_or_default()
+    }
+
     /// Hears from now on of tools that come, change and go.
     pub(super) fn watch_tools(&self) {
         let Some(live) = self.live.as_ref().filter(|_| self.setup.interactive && self.setup.tools) else {
@@ -59,7 +65,8 @@ impl Machine {
         if let Some(live) = &mut self.live {
             live.are_tools_due = true;
         }
-        changes.into_iter().for_each(|change| self.tell(Notice::Tools { change }));
+        let tools = self.tool_names();
+        changes.into_iter().for_each(|change| self.tell(Notice::Tools { change, tools: tools.clone() }));
         self.show_tools();
     }
 

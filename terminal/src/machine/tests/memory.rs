@@ -3,7 +3,7 @@
 use lucid_kernel::abi::PageId;
 
 use super::*;
-use crate::machine::api::PageRow;
+use crate::machine::api::{Beginning, PageRow};
 use crate::machine::remember::CoreMemory;
 
 /// A window so small that a few turns fill it.
@@ -34,7 +34,7 @@ fn replies(first: &str, fillers: usize, last: Exchange) -> Scripted {
 
 fn resident(rig: &mut Rig) -> Vec<PageRow> {
     let rows = rig.heard.iter().rev().find_map(|notice| match notice {
-        Notice::Memory(rows) => Some(rows.clone()),
+        Notice::Memory { rows, .. } => Some(rows.clone()),
         _ => None,
     });
     rows.unwrap().into_iter().filter(|row| row.resident).collect()
@@ -247,11 +247,11 @@ fn a_fork_shares_what_was_said_and_the_rest_is_its_own() {
     filler(&mut rig, 14);
     rig.machine.commands.send(Command::Fork).unwrap();
     let foreground = |notice: &Notice| match notice {
-        Notice::Foreground { pid, of } => Some((*pid, *of)),
+        Notice::Foreground { pid, begun } => Some((*pid, *begun)),
         _ => None,
     };
     let (branch, of) = rig.until("the fork", foreground);
-    assert_eq!((branch, of), (Pid(2), Some(Pid(1))));
+    assert_eq!((branch, of), (Pid(2), Some(Beginning::ForkOf(Pid(1)))));
     turn(&mut rig, "My walrus is called Bert.");
     filler(&mut rig, 14);
     assert_eq!(turn(&mut rig, "What name does my zebra have?").answer, "Anton.");

@@ -3,7 +3,7 @@
 use lucid_kernel::abi::{EffectId, PageId, TurnEnd};
 
 use super::super::state::{ASK_QUIET_MS, MAX_QUEUED, Overlay};
-use super::super::transcript::{CallEnd, Item, Scroll};
+use super::super::transcript::{CallEnd, Card, Item, Scroll};
 use super::*;
 
 /// Keys on an empty, ready screen, and the line with its cursor (`|`) after them.
@@ -109,14 +109,14 @@ fn what_is_typed_while_loading_goes_when_ready() {
     let mut stage = Stage::new();
     stage.say("one").say("two");
     assert_eq!(stage.sent(), [""; 0]);
-    assert_eq!(stage.state.queue, ["one", "two"]);
+    assert_eq!(queued(&stage), ["one", "two"]);
     assert!(stage.screen().contains("waits: one"));
     stage.hear(ready());
     assert_eq!(stage.sent(), ["input one"]);
     stage.hear(taken()).hear(ended("1"));
     assert_eq!(stage.sent(), ["input one", "input two"]);
     stage.hear(taken()).hear(ended("2"));
-    assert!(stage.state.turn.is_none() && stage.state.queue.is_empty());
+    assert!(stage.state.talk.turn.is_none() && stage.state.talk.queue.is_empty());
 }
 
 #[test]
@@ -126,7 +126,7 @@ fn a_full_queue_keeps_the_line() {
         stage.say(&format!("q{at}"));
     }
     stage.say("one more");
-    assert_eq!(stage.state.queue.len(), MAX_QUEUED);
+    assert_eq!(stage.state.talk.queue.len(), MAX_QUEUED);
     assert_eq!(stage.state.editor.text(), "one more");
     stage.hear(ready()).key("Enter");
     assert_eq!(stage.state.editor.text(), "");
@@ -136,11 +136,15 @@ fn a_full_queue_keeps_the_line() {
 fn a_refused_input_comes_back() {
     let mut stage = Stage::ready();
     stage.say("//long question").msg(Msg::Paste("half".into()));
-    stage.hear(Notice::Refused { message: "the question has 9,000 tokens".into(), code: 1 });
+    stage.hear(Notice::Refused {
+        pid: Some(Pid(1)),
+        message: "the question has 9,000 tokens".into(),
+        code: 1,
+    });
     assert_eq!(stage.state.editor.text(), "//long question\nhalf");
-    assert!(!stage.state.transcript.items().iter().any(|item| matches!(item, Item::User(_))));
+    assert!(!stage.state.talk.transcript.items().iter().any(|item| matches!(item, Item::User(..))));
     assert_eq!(
-        stage.state.transcript.items().back(),
+        stage.state.talk.transcript.items().back(),
         Some(&Item::Error("the question has 9,000 tokens".into()))
     );
 }
@@ -164,33 +168,46 @@ fn cancel_frees_the_screen_at_once() {
     stage.say("one").hear(taken()).hear(text("par")).say("two");
     stage.key("Esc");
     assert_eq!(stage.state.editor.text(), "two");
-    stage.hear(text("tial")).hear(Notice::Retract);
-    let items: Vec<_> = stage.state.transcript.items().iter().skip(2).cloned().collect();
-    assert_eq!(items, [Item::User("one".into()), Item::Answer("par".into()), Item::Note("cancelled".into())]);
+    stage.hear(text("tial")).hear(retract());
+    let items: Vec<_> = stage.state.talk.transcript.items().iter().skip(2).cloned().collect();
+    assert_eq!(
+        items,
+        [Item::User("one".into(), Vec::new()), Item::Answer("par".into()), Item::Note("cancelled".into())]
+    );
     assert!(stage.screen().contains("stopping"));
     // The next input waits for the end of the turn, not for the engine's boundary.
     stage.key("Enter");
     assert_eq!(stage.sent(), ["input one", "cancel"]);
-    stage.hear(Notice::Stopping(true));
-    stage.hear(Notice::Ended { report: Box::new(report("par", TurnEnd::Cancelled)) });
+    stage.hear(Notice::Stopping { pid: Pid(1), stopping: true });
+    stage.hear(Notice::Ended { pid: Pid(1), report: Box::new(report("par", TurnEnd::Cancelled)) });
     assert_eq!(stage.sent(), ["input one", "cancel", "input two"]);
-    assert_eq!(stage.state.transcript.items().back(), Some(&Item::User("two".into())));
+    assert_eq!(stage.state.talk.transcript.items().back(), Some(&Item::User("two".into(), Vec::new())));
 }
 
 #[test]
 fn retracted_text_is_gone_and_the_answer_is_exact() {
     let mut stage = Stage::ready();
-    stage.say("q").hear(taken()).hear(text("{\"tool\"")).hear(Notice::Retract);
-    stage.hear(Notice::Calling { id: EffectId(1), call: calc("1") });
-    stage.hear(Notice::Returned { id: EffectId(1), result: Ok(returned(serde_json::json!(1), 1_500)) });
+    stage.say("q").hear(taken()).hear(text("{\"tool\"")).hear(retract());
+    stage.hear(Notice::Calling { pid: Pid(1), id: EffectId(1), call: calc("1"), granted: Vec::new() });
+    stage.hear(Notice::Returned {
+        pid: Pid(1),
+        id: EffectId(1),
+        result: Ok(returned(serde_json::json!(1), 1_500)),
+    });
     stage.hear(text("On")).hear(text("e")).hear(ended("One."));
-    let items: Vec<_> = stage.state.transcript.items().iter().skip(2).cloned().collect();
+    let items: Vec<_> = stage.state.talk.transcript.items().iter().skip(2).cloned().collect();
     let end = Some(CallEnd::Done("1".into(), 1_500));
     assert_eq!(
         items,
         [
-            Item::User("q".into()),
-            Item::Call { id: EffectId(1), call: calc("1"), end },
+            Item::User("q".into(), Vec::new()),
+            Item::Call(Box::new(Card {
+                id: EffectId(1),
+                call: calc("1"),
+                granted: Vec::new(),
+                end,
+                open: false
+            })),
             Item::Answer("One.".into())
         ]
     );
@@ -199,13 +216,18 @@ fn retracted_text_is_gone_and_the_answer_is_exact() {
 #[test]
 fn a_call_that_never_returned_says_so() {
     let mut stage = Stage::ready();
-    stage.say("q").hear(taken()).hear(Notice::Calling { id: EffectId(1), call: calc("1") }).key("Esc");
+    stage
+        .say("q")
+        .hear(taken())
+        .hear(Notice::Calling { pid: Pid(1), id: EffectId(1), call: calc("1"), granted: Vec::new() })
+        .key("Esc");
     assert!(stage.screen().contains("calc(expression: \"1\") -> not finished"));
 }
 
 #[test]
 fn a_question_waits_for_quiet_before_it_takes_a_key() {
     let ask = || Notice::Ask {
+        pid: Pid(1),
         id: EffectId(4),
         call: calc("1"),
         reason: "why".into(),
@@ -234,29 +256,35 @@ fn a_question_waits_for_quiet_before_it_takes_a_key() {
 
 #[test]
 fn the_offer_takes_one_key() {
-    let offering = || Stage::with(&Setup { offer_mount: true, ..setup() });
+    let offering = || {
+        let mut stage = Stage::with(&Setup { offer_mount: true, ..setup() });
+        assert!(stage.state.offers.is_empty(), "nothing is known yet");
+        stage.hear(Notice::Mounts(Vec::new()));
+        stage
+    };
     let mut stage = offering();
     stage.keys("n");
-    assert!(stage.state.declined && !stage.state.offer && stage.sent().is_empty());
+    assert!(stage.state.declined && stage.state.offers.is_empty() && stage.sent().is_empty());
     let mut stage = offering();
     stage.keys("a y");
-    assert!(stage.state.offer && !stage.state.declined && stage.sent().is_empty(), "typed text is no answer");
+    assert!(!stage.state.offers.is_empty() && !stage.state.declined, "typed text is no answer");
+    assert!(stage.sent().is_empty());
     assert_eq!(stage.state.editor.text(), "ay");
     let mut stage = offering();
     stage.key("Esc");
-    assert!(!stage.state.offer && !stage.state.declined, "Esc puts it off only");
+    assert!(stage.state.offers.is_empty() && !stage.state.declined, "Esc puts it off only");
     let mut stage = offering();
     stage.hear(Notice::Mounts(vec![mount("/home/ada/project")]));
-    assert!(!stage.state.offer, "it is mounted already");
+    assert!(stage.state.offers.is_empty(), "it is mounted meanwhile");
 }
 
 #[test]
 fn overlays_open_scroll_and_close() {
     let mut stage = Stage::ready().size(60, 14);
-    stage.hear(Notice::Memory(memory())).say("/mem");
-    assert_eq!(stage.state.overlay, Some(Overlay::Memory));
+    stage.hear(told(memory())).say("/mem");
+    assert!(stage.state.panes.memory && stage.screen().contains("memory"));
     stage.key("Esc");
-    assert_eq!(stage.state.overlay, None);
+    assert!(!stage.state.panes.memory, "a pane over the transcript goes like what else lies there");
     stage.say("/help").keys("End");
     let last = stage.state.overlay_line;
     assert!(last > 5 && stage.screen().contains("Shift"));
@@ -282,19 +310,19 @@ fn scrolling() {
     assert!(stage.screen().contains("line 59"));
     stage.key("PgUp");
     let screen = stage.screen();
-    assert!(matches!(stage.state.transcript.scroll, Scroll::At { .. }));
+    assert!(matches!(stage.state.talk.transcript.scroll, Scroll::At { .. }));
     assert!(!screen.contains("line 59") && screen.contains("more below"));
     // What comes later does not move what is looked at.
     stage.hear(text("line 60\nline 61\n"));
     assert_eq!(stage.screen().lines().next(), screen.lines().next());
     stage.key("Home");
     assert!(stage.screen().starts_with("Lucid 0.1.0"));
-    stage.msg(Msg::Wheel(-3));
+    stage.msg(wheel(-3));
     assert!(stage.screen().starts_with("Lucid 0.1.0"));
-    stage.msg(Msg::Wheel(3));
+    stage.msg(wheel(3));
     assert!(!stage.screen().starts_with("Lucid 0.1.0"));
     stage.key("End");
-    assert_eq!(stage.state.transcript.scroll, Scroll::Follow);
+    assert_eq!(stage.state.talk.transcript.scroll, Scroll::Follow);
     assert!(stage.screen().contains("line 61"));
     // Up and down again by pages leads back to the end.
     for _ in 0..3 {
@@ -303,14 +331,14 @@ fn scrolling() {
     for _ in 0..3 {
         stage.key("PgDn");
     }
-    assert_eq!(stage.state.transcript.scroll, Scroll::Follow);
+    assert_eq!(stage.state.talk.transcript.scroll, Scroll::Follow);
 }
 
 #[test]
 fn a_short_transcript_does_not_scroll() {
     let mut stage = Stage::ready();
-    stage.keys("PgUp Home").msg(Msg::Wheel(-3));
-    assert_eq!(stage.state.transcript.scroll, Scroll::Follow);
+    stage.keys("PgUp Home").msg(wheel(-3));
+    assert_eq!(stage.state.talk.transcript.scroll, Scroll::Follow);
 }
 
 #[test]
@@ -330,11 +358,26 @@ fn history_keeps_drafts_and_edits() {
 }
 
 #[test]
-fn too_long_a_paste_is_refused_whole() {
+fn a_large_paste_comes_with_the_input_as_a_page() {
     let mut stage = Stage::ready();
-    stage.keys("ab").msg(Msg::Paste("x".repeat(super::super::editor::MAX_INPUT_BYTES)));
+    stage.keys("ab").msg(Msg::Paste("x\n".repeat(500_000)));
     assert_eq!(stage.state.editor.text(), "ab");
-    assert!(stage.state.hint.clone().unwrap().contains("too long"));
+    assert!(stage.screen().contains("with: pasted text 1"));
+    stage.key("Enter");
+    let Some(Action::Send(command)) = stage.actions.last() else { panic!("{:?}", stage.actions) };
+    let Command::Input { text, attached, .. } = command.as_ref() else { panic!("{command:?}") };
+    assert_eq!((text.as_str(), attached.len(), attached[0].1.len()), ("ab", 1, 1_000_000));
+    assert!(stage.state.attached.is_empty() && stage.screen().contains("with pasted text 1"));
+    // One that is not wanted goes with Esc; one that is much too large is refused whole.
+    stage.hear(taken()).hear(ended("ok")).msg(Msg::Paste("y".repeat(5_000))).key("Esc");
+    assert!(stage.state.attached.is_empty());
+    stage.msg(Msg::Paste("z".repeat(9_000_000)));
+    assert!(stage.state.attached.is_empty());
+    assert!(stage.state.hint.clone().unwrap().contains("too large"));
+}
+
+fn queued(stage: &Stage) -> Vec<String> {
+    stage.state.talk.queue.iter().map(|said| said.line.clone()).collect()
 }
 
 #[test]

@@ -1,13 +1,12 @@
 //! The parts on their own: text, Markdown, history, transcript.
 
-use lucid_kernel::abi::EffectId;
 use ratatui::text::{Line, Span};
 
 use super::super::history::{HistoryFile, MAX_ENTRIES};
+use super::super::manual::{COMMANDS, Manual};
+use super::super::slash;
 use super::super::text::{clean, columns, duration, fit, pad, pad_left, seconds, thousands, wrap};
-use super::super::theme::Theme;
 use super::super::transcript::{Item, MAX_ITEMS, Scroll, Transcript};
-use super::super::{markdown, slash};
 use super::*;
 
 fn plain(lines: &[Line<'_>]) -> Vec<String> {
@@ -74,53 +73,13 @@ fn cleaning_leaves_harmless_text_alone() {
 }
 
 #[test]
-fn markdown_blocks() {
-    for (source, lines) in [
-        ("# Head", vec!["Head"]),
-        ("#tag", vec!["#tag"]),
-        ("- one two three", vec!["• one two", "  three"]),
-        ("12. one two three", vec!["12. one", "    two", "    three"]),
-        ("> said", vec!["│ said"]),
-        ("```sh\nls  -l\n```\nend", vec!["  ls  -l", "end"]),
-        ("```\nopen", vec!["  open"]),
-        ("a **b** `c`", vec!["a b c"]),
-        ("2 ** 3 ** 4", vec!["2 ** 3 **", "4"]),
-        ("a ` b", vec!["a ` b"]),
-        ("**", vec!["**"]),
-        ("", vec![""]),
-    ] {
-        assert_eq!(plain(&markdown::render(source, 10, Theme { color: true })), lines, "{source}");
-    }
-    let theme = Theme { color: true };
-    let line = &markdown::render("**b** c", 10, theme)[0];
-    assert_eq!((line.spans[0].style, line.spans[1].style), (theme.strong(), theme.plain()));
-}
-
-#[test]
-fn markdown_tables_are_aligned_and_wrapped() {
-    let shown = |source: &str, width: usize| plain(&markdown::render(source, width, Theme { color: true }));
-    let table = "| Name | Price |\n|:--|--:|\n| Tea | 3.50 |\n| 커피 `x|y` | **12** |\nafter";
-    assert_eq!(
-        shown(table, 40),
-        ["Name     │ Price", "─────────┼──────", "Tea      │  3.50", "커피 x|y │    12", "after"]
-    );
-    // One that is too wide is wrapped in its widest column.
-    let wide = "|a|b|\n|-|-|\n|x|one two three four|\n|y|";
-    assert_eq!(shown(wide, 16), ["a │ b", "──┼─────────────", "x │ one two", "  │ three four", "y │ "]);
-    // What is no table yet, has no room, or is code, stays text.
-    assert_eq!(shown("| a | b |", 20), ["| a | b |"]);
-    assert_eq!(shown("| a | b |\n| c | d |", 20), ["| a | b |", "| c | d |"]);
-    assert_eq!(shown("|a|b|\n|-|-|", 9), ["|a|b|", "|-|-|"]);
-    assert_eq!(shown("```\n|a|b|\n|-|-|\n```", 20), ["  |a|b|", "  |-|-|"]);
-}
-
-#[test]
 fn completion_covers_every_command() {
-    for (name, argument, _) in slash::COMMANDS {
+    for Manual { name, short, long, example, .. } in COMMANDS {
         let (line, names) = slash::complete(name).unwrap();
         assert!(line.starts_with(name) && names.contains(&name));
-        // The argument that stands there as an example can be given.
-        assert!(slash::parse(&format!("{name} {argument}")).unwrap().is_ok(), "{name}");
+        // What stands there as an example can be typed.
+        assert!(example.starts_with(name) && slash::parse(example).unwrap().is_ok(), "{name}");
+        assert!(!short.is_empty() && long.ends_with('.'), "{name}");
     }
 }
 
@@ -137,7 +96,7 @@ fn the_transcript_is_bounded_and_keeps_its_place() {
     assert_eq!(transcript.items()[9], Item::Note("10".into()));
     // An answer goes on growing where it is while others are added and dropped.
     transcript.write("a");
-    transcript.push(Item::Call { id: EffectId(1), call: calc("1"), end: None });
+    transcript.push(Item::Note("between".into()));
     transcript.write("b");
     assert_eq!(transcript.items()[MAX_ITEMS - 2], Item::Answer("ab".into()));
     transcript.retract();

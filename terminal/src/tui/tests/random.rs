@@ -70,21 +70,33 @@ fn step(safe: bool) -> impl Strategy<Value = Step> {
 const NOTICES: u8 = 25;
 
 fn notice(which: u8) -> Notice {
-    let end = |end| Notice::Ended { report: Box::new(report("Some *answer* \x1b with `code`.\n- a", end)) };
+    let end = |end| Notice::Ended {
+        pid: Pid(1),
+        report: Box::new(report("Some *answer* \x1b with `code`.\n- a", end)),
+    };
     match which {
         0 => Notice::Loading { what: "loading".into(), part: Some(0.3) },
         1 | 2 => ready(),
         3 | 4 => taken(),
-        5 => Notice::Refused { message: "too long".into(), code: 1 },
-        6 => Notice::Paged { pages: vec![("/a.md".into(), (1, 9))] },
+        5 => Notice::Refused { pid: Some(Pid(1)), message: "too long".into(), code: 1 },
+        6 => Notice::Paged { pid: Pid(1), pages: vec![("/a.md".into(), (1, 9))] },
         7 => prefill(5, 6),
         8 => text("some **text** 日本 `"),
         9 => text(&"many words and a line\n".repeat(30)),
-        10 => Notice::Retract,
-        11 => Notice::Calling { id: EffectId(1), call: calc("1") },
-        12 => Notice::Returned { id: EffectId(1), result: Ok(returned(serde_json::json!({ "a": [1] }), 9)) },
-        13 => Notice::Returned { id: EffectId(1), result: Err(Fault::new(FaultKind::Limit, "stopped")) },
+        10 => retract(),
+        11 => Notice::Calling { pid: Pid(1), id: EffectId(1), call: calc("1"), granted: Vec::new() },
+        12 => Notice::Returned {
+            pid: Pid(1),
+            id: EffectId(1),
+            result: Ok(returned(serde_json::json!({ "a": [1] }), 9)),
+        },
+        13 => Notice::Returned {
+            pid: Pid(1),
+            id: EffectId(1),
+            result: Err(Fault::new(FaultKind::Limit, "stopped")),
+        },
         14 => Notice::Ask {
+            pid: Pid(1),
             id: EffectId(2),
             call: calc("2"),
             reason: "because ".repeat(90),
@@ -94,8 +106,8 @@ fn notice(which: u8) -> Notice {
         15 | 16 => end(TurnEnd::Answered),
         17 => end(TurnEnd::Cancelled),
         18 => end(TurnEnd::Failed(Fault::new(FaultKind::Engine, "broken"))),
-        19 => Notice::Stopping(true),
-        20 => Notice::Memory(memory()),
+        19 => Notice::Stopping { pid: Pid(1), stopping: true },
+        20 => told(memory()),
         21 => Notice::Page(
             PageId(7),
             Some(Box::new((memory()[1].clone(), source_page("page", Provenance::User)))),
@@ -139,7 +151,7 @@ fn play(steps: &[Step]) -> (Stage, BTreeSet<char>) {
                 stage.msg(Msg::Resize(*width, *height));
             }
             Step::Wheel(lines) => {
-                stage.msg(Msg::Wheel(isize::from(*lines)));
+                stage.msg(wheel(isize::from(*lines)));
             }
             Step::Wait(ms) => {
                 now += u64::from(*ms);
@@ -156,10 +168,10 @@ fn play(steps: &[Step]) -> (Stage, BTreeSet<char>) {
 fn whereabouts(stage: &Stage) -> String {
     let state = &stage.state;
     let mut all = vec![state.editor.text().to_owned(), state.history.draft().to_owned()];
-    all.extend(state.queue.iter().cloned());
-    all.extend(state.turn.iter().map(|turn| turn.line.clone()));
-    all.extend(state.transcript.items().iter().filter_map(|item| match item {
-        Item::User(text) => Some(text.clone()),
+    all.extend(state.talk.queue.iter().map(|said| said.line.clone()));
+    all.extend(state.talk.turn.iter().map(|turn| turn.said.line.clone()));
+    all.extend(state.talk.transcript.items().iter().filter_map(|item| match item {
+        Item::User(text, _) => Some(text.clone()),
         _ => None,
     }));
     all.extend(state.history.entries().map(String::from));

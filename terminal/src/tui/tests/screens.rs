@@ -19,7 +19,10 @@ macro_rules! screen {
 fn answered() -> Stage {
     let mut stage = Stage::ready();
     stage.hear(Notice::Mounts(vec![mount("/home/ada/project")])).say("What is a page?").hear(taken());
-    stage.hear(Notice::Paged { pages: vec![("/home/ada/project/docs/src/x.md".into(), (10, 24))] });
+    stage.hear(Notice::Paged {
+        pid: Pid(1),
+        pages: vec![("/home/ada/project/docs/src/x.md".into(), (10, 24))],
+    });
     stage.hear(prefill(118, 812)).hear(text("A **page** is an immutable "));
     let answer = "A **page** is an immutable span of tokens with:\n\n- an address such as `p42`,\n- a kind,\n- \
                   the place it came from, which is shown under every answer that rests on it.\n\n```rust\nlet page = \
@@ -29,8 +32,8 @@ fn answered() -> Stage {
         citation("/home/ada/project/docs/src/x.md", (10, 24), 7),
         citation("/usr/share/doc/lucid/page.md", (3, 3), 11),
     ];
-    stage.hear(Notice::Ended { report: Box::new(report) });
-    stage.hear(Notice::Memory(memory()));
+    stage.hear(Notice::Ended { pid: Pid(1), report: Box::new(report) });
+    stage.hear(told(memory()));
     stage
 }
 
@@ -56,13 +59,24 @@ fn wide_screen_has_one_status_row() {
 fn tool_call() {
     let mut stage = Stage::ready().size(80, 20);
     stage.say("What is 17.5% of 2310.40? Use the calculator.").hear(taken()).hear(prefill(40, 400));
-    stage.hear(text("{\"name\"")).hear(Notice::Retract);
-    stage.hear(Notice::Calling { id: EffectId(3), call: calc("17.5% * 2310.40") }).at(1_400);
+    stage.hear(text("{\"name\"")).hear(retract());
+    stage
+        .hear(Notice::Calling {
+            pid: Pid(1),
+            id: EffectId(3),
+            call: calc("17.5% * 2310.40"),
+            granted: Vec::new(),
+        })
+        .at(1_400);
     screen!("tool_running", stage);
-    stage.hear(Notice::Returned { id: EffectId(3), result: Ok(returned(serde_json::json!("404.32"), 312)) });
-    stage.hear(Notice::Calling { id: EffectId(4), call: calc("1 / 0") });
+    stage.hear(Notice::Returned {
+        pid: Pid(1),
+        id: EffectId(3),
+        result: Ok(returned(serde_json::json!("404.32"), 312)),
+    });
+    stage.hear(Notice::Calling { pid: Pid(1), id: EffectId(4), call: calc("1 / 0"), granted: Vec::new() });
     let fault = Fault::new(FaultKind::Tool, "calc: division by zero in 1 / 0");
-    stage.hear(Notice::Returned { id: EffectId(4), result: Err(fault) });
+    stage.hear(Notice::Returned { pid: Pid(1), id: EffectId(4), result: Err(fault) });
     stage.hear(ended("17.5% of 2310.40 is 404.32."));
     screen!("tool_done", stage);
 }
@@ -98,7 +112,10 @@ fn tools_are_listed_with_what_they_ask_for_and_changes_are_told() {
         tool("calc", "Evaluates an arithmetic expression.", Vec::new()),
         tool("weather_today", "Says what the weather is like today.", vec![want]),
     ]));
-    stage.hear(Notice::Tools { change: "weather was updated: weather_today, weather_week".into() });
+    stage.hear(Notice::Tools {
+        change: "weather was updated: weather_today, weather_week".into(),
+        tools: Vec::new(),
+    });
     screen!("tools", stage);
     assert_eq!(stage.sent(), ["tools"]);
 }
@@ -107,34 +124,22 @@ fn tools_are_listed_with_what_they_ask_for_and_changes_are_told() {
 fn conversations_are_forked_listed_and_returned_to() {
     let mut stage = answered().size(100, 24);
     stage.say("/fork");
-    stage.hear(Notice::Foreground { pid: Pid(2), of: Some(Pid(1)) });
-    stage.say("And in the branch?").hear(taken()).hear(ended("Here too."));
-    let row = |pid, of, turns, pages, asked: &str| ConversationRow {
-        pid: Pid(pid),
-        current: pid == 2,
-        of,
-        turns,
-        pages,
-        asked: asked.into(),
-    };
-    stage.say("/ps").hear(Notice::Conversations(vec![
-        row(1, None, 1, (7, 7), "What is a page?"),
-        row(2, Some(Pid(1)), 2, (9, 7), "And in the branch?"),
-    ]));
+    stage.hear(Notice::Foreground { pid: Pid(2), begun: Some(Beginning::ForkOf(Pid(1))) });
+    stage.say("And in the branch?").hear(Notice::Taken { pid: Pid(2), before: 9 });
+    stage.hear(Notice::Ended { pid: Pid(2), report: Box::new(report("Here too.", TurnEnd::Answered)) });
+    stage.say("/ps");
     screen!("conversations", stage);
-    stage.say("/fg t1").hear(Notice::Foreground { pid: Pid(1), of: None });
+    stage.say("/ps");
+    stage.say("/fg t1").hear(Notice::Foreground { pid: Pid(1), begun: None });
     let screen = stage.screen();
     assert!(screen.contains("this is t1 again") && !screen.contains("And in the branch?"), "{screen}");
-    stage.say("/fg t2").hear(Notice::Foreground { pid: Pid(2), of: None });
+    stage.say("/fg t2").hear(Notice::Foreground { pid: Pid(2), begun: None });
     assert!(stage.screen().contains("Here too."));
     let mut rows = memory();
     rows[1].shared_with = vec![Pid(1)];
-    stage.hear(Notice::Memory(rows)).say("/mem");
+    stage.hear(told(rows)).say("/mem");
     screen!("memory_shared", stage);
-    assert_eq!(
-        stage.sent()[1..],
-        ["fork", "input And in the branch?", "conversations", "foreground t1", "foreground t2"]
-    );
+    assert_eq!(stage.sent()[1..], ["fork", "input And in the branch?", "foreground t1", "foreground t2"]);
     stage.say("/fg one");
     assert!(stage.state.hint.clone().unwrap().contains("write it like t42"));
 }
@@ -161,6 +166,7 @@ fn help_overlay() {
 #[test]
 fn mount_offer() {
     let mut stage = Stage::with(&Setup { offer_mount: true, ..setup() }).size(80, 16);
+    stage.hear(Notice::Mounts(Vec::new()));
     screen!("mount_offer", stage);
     stage.keys("y");
     assert_eq!(stage.sent(), ["mount /home/ada/project"]);
@@ -182,7 +188,7 @@ fn errors() {
         FaultKind::Engine,
         "the engine failed while it decoded: out of memory; use a smaller model",
     );
-    stage.hear(Notice::Ended { report: Box::new(report("", TurnEnd::Failed(fault))) });
+    stage.hear(Notice::Ended { pid: Pid(1), report: Box::new(report("", TurnEnd::Failed(fault))) });
     stage.hear(Notice::Failed { message: "cannot mount /x: no such folder; check the path".into() });
     stage.say("/foo bar");
     screen!("errors", stage);
@@ -202,7 +208,9 @@ fn question() {
         arguments: serde_json::json!({ "path": "/home/ada/project/a\n.txt", "force": true }),
     };
     let reason = "files_remove may change files, and this session has no grant for that.".into();
-    stage.hear(Notice::Ask { id: EffectId(9), call, reason, wants: Vec::new(), preview: None }).at(5_000);
+    stage
+        .hear(Notice::Ask { pid: Pid(1), id: EffectId(9), call, reason, wants: Vec::new(), preview: None })
+        .at(5_000);
     screen!("question", stage);
 }
 
@@ -217,7 +225,14 @@ fn a_command_is_shown_whole_and_yes_holds_once() {
     let shown = command.replace('\n', "\n> ");
     let preview =
         format!("$ {shown}\n\nIt has no network, sees none of your files, and ends after 60 seconds.");
-    stage.hear(Notice::Ask { id: EffectId(9), call, reason, wants: Vec::new(), preview: Some(preview) });
+    stage.hear(Notice::Ask {
+        pid: Pid(1),
+        id: EffectId(9),
+        call,
+        reason,
+        wants: Vec::new(),
+        preview: Some(preview),
+    });
     stage.at(5_000);
     screen!("question_command", stage);
     // These keys answer where a yes can hold for longer.
@@ -237,7 +252,7 @@ fn waiting_inputs_and_a_long_line() {
     stage.msg(Msg::Paste(
         "one line\nanother line that is longer than the screen is wide, so that it wraps".into(),
     ));
-    stage.hear(Notice::Stopping(true)).at(65_300);
+    stage.hear(Notice::Stopping { pid: Pid(1), stopping: true }).at(65_300);
     screen!("waiting", stage);
 }
 
@@ -268,14 +283,22 @@ fn escape_sequences_never_reach_the_terminal() {
     let evil = "a\x1b[2J\x1b]0;title\x07b\u{9b}31m\u{202e}c\r\nd\u{7f}\u{200b}\0";
     let mut stage = Stage::with(&Setup { folder: evil.into(), offer_mount: true, ..setup() }).size(90, 40);
     stage.hear(Notice::Loading { what: evil.into(), part: Some(f32::NAN) }).hear(ready());
-    stage.say("hi").hear(taken()).hear(text(evil)).hear(Notice::Paged { pages: vec![(evil.into(), (1, 2))] });
+    stage
+        .say("hi")
+        .hear(taken())
+        .hear(text(evil))
+        .hear(Notice::Paged { pid: Pid(1), pages: vec![(evil.into(), (1, 2))] });
     let call = Call { tool: evil.into(), arguments: serde_json::json!({ evil: evil }) };
-    stage.hear(Notice::Calling { id: EffectId(1), call: call.clone() });
-    stage.hear(Notice::Returned { id: EffectId(1), result: Ok(returned(serde_json::json!(evil), 5)) });
+    stage.hear(Notice::Calling { pid: Pid(1), id: EffectId(1), call: call.clone(), granted: Vec::new() });
+    stage.hear(Notice::Returned {
+        pid: Pid(1),
+        id: EffectId(1),
+        result: Ok(returned(serde_json::json!(evil), 5)),
+    });
     let mut report = report(evil, TurnEnd::Failed(Fault::new(FaultKind::Tool, evil)));
     report.citations = vec![citation(evil, (1, 2), 3)];
-    stage.hear(Notice::Ended { report: Box::new(report) });
-    stage.hear(Notice::Memory(vec![row(1, evil, 5, true, file(evil, (1, 2)), evil)]));
+    stage.hear(Notice::Ended { pid: Pid(1), report: Box::new(report) });
+    stage.hear(told(vec![row(1, evil, 5, true, file(evil, (1, 2)), evil)]));
     stage.hear(Notice::Mounts(vec![mount(evil)])).msg(Msg::Paste(evil.into()));
     let mut seen = vec![stage.screen()];
     stage.key("Ctrl-c");
@@ -288,7 +311,14 @@ fn escape_sequences_never_reach_the_terminal() {
         Some(Box::new((row(1, evil, 5, true, file(evil, (1, 2)), evil), page))),
     ));
     seen.push(stage.screen());
-    stage.hear(Notice::Ask { id: EffectId(2), call, reason: evil.into(), wants: Vec::new(), preview: None });
+    stage.hear(Notice::Ask {
+        pid: Pid(1),
+        id: EffectId(2),
+        call,
+        reason: evil.into(),
+        wants: Vec::new(),
+        preview: None,
+    });
     seen.push(stage.screen());
     for screen in seen {
         let bad =
@@ -319,7 +349,7 @@ fn svg_holds_the_real_screen() {
     assert!(picture.type_line("Is 1 < 2 & \"true\"? 日本").is_empty(), "the model is not there yet");
     picture.tick(1_000);
     let commands = picture.notice(ready());
-    assert!(matches!(commands.as_slice(), [Command::Input { text, .. }] if text.contains("1 < 2")));
+    assert!(matches!(commands.as_slice(), [.., Command::Input { text, .. }] if text.contains("1 < 2")));
     picture.notice(ended("Yes."));
     let svg = picture.svg("lucid <demo>").unwrap();
     assert!(svg.starts_with("<svg ") && svg.ends_with("</svg>\n"));
