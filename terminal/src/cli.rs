@@ -582,6 +582,9 @@ pub enum BenchCmd {
         /// Begin with this one, counted from 0: a long run in parts
         #[arg(long, default_value_t = 0)]
         first: usize,
+        /// Only chains that are nested so deep, from 0 to 4
+        #[arg(long, value_parser = clap::value_parser!(u8).range(0..=4))]
+        level: Option<u8>,
     },
     /// Facts told in 200 turns and asked for at the end, in a window of 2,048 tokens
     Dialogue {

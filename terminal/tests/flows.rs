@@ -192,10 +192,11 @@ fn what_was_killed_goes_on() {
     tmux.line("Tell a very long story about the sea.");
     tmux.wait_for("thinking ");
     signal("-KILL", &pid(&tmux));
-    tmux.wait_for("code=137\n");
-    // The terminal is as the killed program left it.
-    tmux.line("reset");
-    thread::sleep(Duration::from_millis(1_500));
+    tmux.wait_for("code=137");
+    // The terminal is as the killed program left it: where Enter is no end of a line.
+    tmux.text("tput rmcup; stty sane; clear");
+    tmux.key("C-j");
+    tmux.wait("a clean terminal", |screen| screen.trim() == "$");
     tmux.lucid(&format!("--model {}", model(SMALLEST)));
     tmux.wait_for("was cut off after");
     tmux.key("y");

@@ -53,10 +53,10 @@ fn a_session_with_a_real_model() {
     tmux.line("/mounts");
     tmux.wait_for("/work: 1 file");
     tmux.line("/mem");
-    let screen = tmux.wait_for("memory: ");
+    let screen = tmux.wait_for("┌ memory ");
     assert!(screen.contains("boot") && screen.contains("turn"), "{screen}");
     tmux.key("Escape");
-    tmux.wait("the overlay gone", |screen| !screen.contains("memory: "));
+    tmux.wait("the overlay gone", |screen| !screen.contains("┌ memory "));
     // Cancelled while it thinks or writes: the screen is free at once.
     tmux.line("Tell a very long story about the sea.");
     tmux.wait_for("thinking ");

@@ -35,8 +35,8 @@ pub fn run(home: &Home, command: &BenchCmd) -> Result<u8, Failure> {
         BenchCmd::Tools => lucid_tools::bench::run().map_err(|error| Failure::task(error.to_string()))?,
         BenchCmd::Screen { blocks } => super::shell::measure(home, *blocks)?,
         BenchCmd::Session { model, questions } => engine::turns(home, model, questions)?,
-        BenchCmd::NestedKv { model, orderings, first } => {
-            memory::nested(home, model, *first..*first + *orderings)?
+        BenchCmd::NestedKv { model, orderings, first, level } => {
+            memory::nested(home, model, *first..*first + *orderings, level.map(usize::from))?
         }
         BenchCmd::Dialogue { model } => memory::dialogue(home, model)?,
         BenchCmd::Cost { model, corpus } => memory::cost(home, model, corpus)?,

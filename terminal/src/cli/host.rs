@@ -74,6 +74,7 @@ impl Host for ShellHost {
             }
             Wish::Write { path, text } => self.write(&path, &text),
             Wish::Read { path, lines } => read(&path, lines),
+            Wish::Picture { path } => Answer::picture(path).map_err(Failure::task),
             Wish::Use { model } => choose(&self.home, &model),
         };
         done.unwrap_or_else(|failure| Answer::Failed(failure.message))

@@ -559,7 +559,7 @@ impl Machine {
             if input && !effects.iter().any(|effect| matches!(effect, Effect::Refused { .. })) {
                 whose.into_iter().for_each(|pid| self.tell(Notice::Taken { pid, before }));
             }
-            let changed = !effects.is_empty();
+            let changed = !effects.is_empty() || self.meddling;
             for effect in effects {
                 events.extend(self.carry_out(effect));
             }

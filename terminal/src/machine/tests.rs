@@ -15,6 +15,7 @@ use serde_json::json;
 
 use super::*;
 
+mod conversations;
 mod memory;
 
 const PATIENCE: Duration = Duration::from_secs(20);

@@ -1,12 +1,13 @@
 //! The screen's speed: the real loop, view and terminal output, with keys and notices by a script.
 
+use std::cell::Cell;
 use std::io::{self, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Sender, bounded, never, unbounded};
+use crossbeam_channel::{Receiver, Sender, bounded, never, unbounded};
 use crossterm::event::{Event, KeyCode, KeyEvent, KeyModifiers};
 use lucid_kernel::abi::{
     Call, Citation, EffectId, Encoded, EngineInfo, MemoryUse, PageId, Pid, Returned, TurnEnd, TurnReport,
@@ -87,11 +88,12 @@ pub fn run(setup: Setup, blocks: usize) -> anyhow::Result<Value> {
     let mut session = Session::new(Some(screen), Arc::new(host), setup);
     session.measured = Some(Measured::default());
     let script = thread::spawn(move || {
+        let keys = Keys { to: keys, sent: Cell::new(0), commands: sent };
         let played = play(&notices, &keys, blocks);
-        drop(sent);
-        let _ = keys.send(Ok(key(KeyCode::Char('c'), KeyModifiers::CONTROL)));
-        let _ = keys.send(Ok(key(KeyCode::Char('c'), KeyModifiers::CONTROL)));
-        let _ = keys.send(Ok(key(KeyCode::Char('c'), KeyModifiers::CONTROL)));
+        // One clears the line, the next ones leave.
+        for _ in 0..6 {
+            keys.send(key(KeyCode::Char('c'), KeyModifiers::CONTROL));
+        }
         // Held until the loop has ended.
         (played, keys)
     });
@@ -102,16 +104,44 @@ pub fn run(setup: Setup, blocks: usize) -> anyhow::Result<Value> {
     Ok(report(&measured, &played, blocks, written.load(Ordering::Relaxed)))
 }
 
+/// The user's side: what is sent is taken in the same order.
+struct Keys {
+    to: Sender<io::Result<Event>>,
+    sent: Cell<usize>,
+    /// What the machine is told.
+    commands: Receiver<Command>,
+}
+
+impl Keys {
+    fn send(&self, event: Event) {
+        self.sent.set(self.sent.get() + 1);
+        let _ = self.to.send(Ok(event));
+    }
+
+    fn say(&self, line: &str) {
+        self.send(Event::Paste(line.to_owned()));
+        self.send(key(KeyCode::Enter, KeyModifiers::NONE));
+        // The line is sent before its answer comes.
+        while let Ok(command) = self.commands.recv_timeout(Duration::from_secs(2)) {
+            if matches!(command, Command::Input { .. }) {
+                break;
+            }
+        }
+    }
+}
+
 /// When things happened, by the script's clock.
 struct Played {
     streamed: (Instant, Instant),
+    /// When each key was pressed, and how many events were sent before the first.
     pressed: Vec<Instant>,
+    before: usize,
     idle_cpu_ms: Option<f64>,
     rss_before: Option<u64>,
     rss_after: Option<u64>,
 }
 
-fn play(notices: &Sender<Notice>, keys: &Sender<io::Result<Event>>, blocks: usize) -> Played {
+fn play(notices: &Sender<Notice>, keys: &Keys, blocks: usize) -> Played {
     let tell = |notice: Notice| drop(notices.send(notice));
     tell(ready());
     for at in 0..blocks / 4 {
@@ -119,7 +149,8 @@ fn play(notices: &Sender<Notice>, keys: &Sender<io::Result<Event>>, blocks: usiz
     }
     thread::sleep(Duration::from_secs(1));
     // An answer comes while the user types.
-    say(keys, "Tell me more.");
+    keys.say("Tell me more.");
+    let before = keys.sent.get();
     tell(Notice::Taken { pid: PID, before: 0 });
     let began = Instant::now();
     let (mut pressed, mut next_key, mut tokens) = (Vec::new(), began, 0_u32);
@@ -138,16 +169,16 @@ fn play(notices: &Sender<Notice>, keys: &Sender<io::Result<Event>>, blocks: usiz
                 _ => KeyCode::Char(char::from(b'a' + (which % 26) as u8)),
             };
             pressed.push(Instant::now());
-            let _ = keys.send(Ok(key(code, KeyModifiers::NONE)));
+            keys.send(key(code, KeyModifiers::NONE));
         }
         thread::sleep(Duration::from_micros(500));
     }
     let ended = Instant::now();
     tell(end("It is done."));
     thread::sleep(Duration::from_secs(1));
-    let before = cpu_ms();
+    let used = cpu_ms();
     thread::sleep(IDLE);
-    let idle_cpu_ms = before.zip(cpu_ms()).map(|(before, after)| after - before);
+    let idle_cpu_ms = used.zip(cpu_ms()).map(|(before, after)| after - before);
     // A long session: what it leaves in memory.
     let rss_before = rss();
     let mut at = 0;
@@ -159,7 +190,7 @@ fn play(notices: &Sender<Notice>, keys: &Sender<io::Result<Event>>, blocks: usiz
         at += 1;
     }
     thread::sleep(Duration::from_secs(2));
-    Played { streamed: (began, ended), pressed, idle_cpu_ms, rss_before, rss_after: rss() }
+    Played { streamed: (began, ended), pressed, before, idle_cpu_ms, rss_before, rss_after: rss() }
 }
 
 const WORDS: [&str; 12] = [
@@ -186,10 +217,8 @@ fn answer(at: usize) -> String {
 }
 
 /// Four items: what was said, a call, an answer, and what it rests on.
-fn turn(tell: &dyn Fn(Notice), keys: &Sender<io::Result<Event>>, at: usize, answer: &str) {
-    say(keys, &format!("Question {at}?"));
-    // The line must be sent before its answer comes.
-    thread::sleep(Duration::from_micros(300));
+fn turn(tell: &dyn Fn(Notice), keys: &Keys, at: usize, answer: &str) {
+    keys.say(&format!("Question {at}?"));
     let id = EffectId(at as u64);
     tell(Notice::Taken { pid: PID, before: at as u64 });
     let call = Call { tool: "calc".into(), arguments: json!({ "expression": format!("{at} + 1") }) };
@@ -198,11 +227,6 @@ fn turn(tell: &dyn Fn(Notice), keys: &Sender<io::Result<Event>>, at: usize, answ
     let returned = Returned { value, content: Encoded::default(), chars: None, micros: 312 };
     tell(Notice::Returned { pid: PID, id, result: Ok(returned) });
     tell(end(answer));
-}
-
-fn say(keys: &Sender<io::Result<Event>>, line: &str) {
-    let _ = keys.send(Ok(Event::Paste(line.to_owned())));
-    let _ = keys.send(Ok(key(KeyCode::Enter, KeyModifiers::NONE)));
 }
 
 const fn key(code: KeyCode, modifiers: KeyModifiers) -> Event {
@@ -257,14 +281,14 @@ fn report(measured: &Measured, played: &Played, blocks: usize, bytes: u64) -> Va
         .filter(|(began, _)| (from..to).contains(began))
         .map(|(began, ended)| ms(ended.duration_since(*began)))
         .collect();
-    // The inputs of the stream are those taken in after it began, in the order in which they were sent.
-    let taken: Vec<Instant> = measured.inputs.iter().copied().filter(|taken| *taken >= from).collect();
+    let taken = measured.inputs.iter().skip(played.before);
     let mut delays: Vec<f64> = played
         .pressed
         .iter()
         .zip(taken)
         .filter_map(|(pressed, taken)| {
-            let frame = measured.frames.iter().find(|(began, _)| *began >= taken)?;
+            // The first drawing that began when the key had been taken in shows what it did.
+            let frame = measured.frames.iter().find(|(began, _)| began >= taken)?;
             Some(ms(frame.1.duration_since(*pressed)))
         })
         .collect();

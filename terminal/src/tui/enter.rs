@@ -162,7 +162,8 @@ impl State {
         self.take_back_turn();
         self.talk.transcript.settle();
         self.forget_machine();
-        if self.engine.take().is_some() || self.dead.take().is_some() {
+        let (engine, dead) = (self.engine.take(), self.dead.take());
+        if engine.is_some() || dead.is_some() {
             let fresh = super::state::Talk::new();
             let was = std::mem::replace(&mut self.talk, fresh);
             // What was said stays on the screen, though the model knows nothing of it.

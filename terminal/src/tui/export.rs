@@ -74,6 +74,7 @@ fn markdown(transcript: &Transcript, title: &str) -> String {
                 let arguments = fence(&argument_lines(&card.call));
                 format!("Called `{}`:\n\n{arguments}\n\n{}", card.call.tool, ended(card))
             }
+            Item::Picture(path) => format!("![picture]({})", clean(path)),
             Item::Citations(citations) => {
                 let places: Vec<String> = citations.iter().map(|of| format!("- {}", place(of))).collect();
                 format!("From:\n\n{}", places.join("\n"))
@@ -129,6 +130,7 @@ fn object(item: &Item) -> Option<Value> {
                 "granted": card.granted, "result": result, "error": error, "micros": micros,
             })
         }
+        Item::Picture(path) => json!({ "kind": "picture", "file": path }),
         Item::Citations(citations) => json!({ "kind": "citations", "pages": citations }),
         Item::Found(found) => {
             let pages: Vec<Value> = found
@@ -176,6 +178,7 @@ fn html(transcript: &Transcript, title: &str) -> String {
                 );
                 continue;
             }
+            Item::Picture(path) => ("from", escape(&format!("picture: {path}"))),
             Item::Citations(citations) => {
                 let places: Vec<String> = citations.iter().map(|of| escape(&place(of))).collect();
                 ("from", places.join("<br>"))

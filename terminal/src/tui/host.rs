@@ -1,6 +1,7 @@
 //! What the screen has done for it outside of the machine: each wish is carried out on a thread of its
 //! own, so that no frame waits for a disk, a server or another program.
 
+use super::pictures::Drawable;
 use crate::exit::Failure;
 use crate::machine::Machine;
 
@@ -63,6 +64,11 @@ pub enum Wish {
         /// First and last line, counted from 1.
         lines: (u32, u32),
     },
+    /// Read a picture.
+    Picture {
+        /// Its file.
+        path: String,
+    },
     /// Use this model from now on.
     Use {
         /// Its name.
@@ -110,10 +116,28 @@ pub enum Answer {
         /// The text.
         text: String,
     },
+    /// Of [`Wish::Picture`].
+    Picture {
+        /// Its file.
+        path: String,
+        /// As the terminal takes it.
+        picture: Drawable,
+    },
     /// Something was done, in words.
     Done(String),
     /// Something failed: what, on what, and what to do.
     Failed(String),
+}
+
+impl Answer {
+    /// Reads a picture.
+    ///
+    /// # Errors
+    /// Words for a person.
+    pub fn picture(path: String) -> Result<Self, String> {
+        let picture = Drawable::load(&path)?;
+        Ok(Self::Picture { path, picture })
+    }
 }
 
 /// A model that can be had.

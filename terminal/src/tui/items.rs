@@ -7,6 +7,7 @@ use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
 use super::markdown;
+use super::pictures::Drawable;
 use super::state::State;
 use super::text::{clean, count, duration, fit, pad_left, wrap, wrap_plain};
 use super::transcript::{CallEnd, Card, Found, Item, Transcript};
@@ -42,6 +43,12 @@ pub fn lines(item: &Item, width: usize, state: &State) -> Vec<Line<'static>> {
         }
         Item::Call(card) if card.open => open_card(card, width, state),
         Item::Call(card) => folded_card(card, width, state),
+        Item::Picture(path) => {
+            let rows = state.pictures.get(path).map_or(0, Drawable::rows);
+            let mut lines = vec![Line::default(); usize::from(rows)];
+            lines.extend(wrap_plain(&format!("picture: {path}"), width, theme.dim()));
+            lines
+        }
         Item::Citations(citations) => citation_lines(citations, width, state),
         Item::Found(found) => {
             let each = found.iter().enumerate();

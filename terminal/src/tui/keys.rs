@@ -271,7 +271,8 @@ impl State {
         if !key.modifiers.difference(KeyModifiers::SHIFT).is_empty() {
             return false;
         }
-        if let Some(command) = self.command.clone().filter(|_| "ynYN".contains(letter)) {
+        let is_answer = self.editor.is_empty() && "ynYN".contains(letter);
+        if let Some(command) = self.command.clone().filter(|_| is_answer) {
             self.command = None;
             if letter.eq_ignore_ascii_case(&'y') {
                 self.note(format!("running {command}"));

@@ -100,7 +100,7 @@ pub const COMMANDS: [Manual; 27] = [
         "p42",
         "drop such a fact",
         "The fact on this page is not known any more. /mem shows which page it is.",
-        "/forget p2",
+        "/forget p12",
     ),
     command(
         "/search",
@@ -160,7 +160,7 @@ pub const COMMANDS: [Manual; 27] = [
         "t2",
         "end a conversation",
         "Its turn is cancelled and nothing can be said to it any more. What was said stays in the journal.",
-        "/kill t2",
+        "/kill t4",
     ),
     command(
         "/tools",

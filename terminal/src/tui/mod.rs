@@ -29,6 +29,7 @@ pub mod offers;
 mod overlay;
 mod panes;
 mod picture;
+mod pictures;
 pub mod plain;
 mod screen;
 mod slash;
@@ -75,6 +76,8 @@ const FRAME: Duration = Duration::from_millis(33);
 const KEY_FRAME: Duration = Duration::from_millis(4);
 /// How often elapsed time is drawn while something is under way.
 const TICK: Duration = Duration::from_millis(200);
+/// How often it is looked whether a line that waits may be taken.
+const SETTLE_TICK: Duration = Duration::from_millis(50);
 /// Messages taken in before the screen is drawn again, whatever else waits.
 const MAX_BATCH: usize = 512;
 
@@ -166,6 +169,8 @@ struct Session {
     to_self: Sender<Inner>,
     inner: Receiver<Inner>,
     highlighter: Option<Sender<(String, String)>>,
+    /// How many wishes are being carried out.
+    wishes: usize,
     file: HistoryFile,
     setup: Setup,
     began: Instant,
@@ -199,6 +204,7 @@ impl Session {
             to_self,
             inner,
             highlighter: None,
+            wishes: 0,
             file,
             setup,
             began: Instant::now(),
@@ -318,7 +324,10 @@ impl Session {
         let timer = pause.map_or_else(never, crossbeam_channel::after);
         // Lines of a pipe are taken one after the other, each when what came before is done.
         let none = never();
-        let events = if self.holds_lines_back() { &none } else { events };
+        let is_settling = self.is_settling();
+        let events = if is_settling { &none } else { events };
+        let timer =
+            if is_settling && limit.is_none() { crossbeam_channel::after(SETTLE_TICK) } else { timer };
         let panics = self.screen.as_ref().map_or_else(never, |screen| screen.panics.clone());
         select! {
             recv(events) -> event => {
@@ -378,7 +387,10 @@ impl Session {
                 let notice = Notice::Dead { message: failure.message, code: failure.code };
                 self.update(Msg::Notice(Box::new(notice)))
             }
-            Inner::Answer(answer) => self.update(Msg::Answer(Box::new(answer))),
+            Inner::Answer(answer) => {
+                self.wishes = self.wishes.saturating_sub(1);
+                self.update(Msg::Answer(Box::new(answer)))
+            }
             Inner::Highlighted(language, code, colours) => {
                 self.update(Msg::Highlighted(language, code, colours))
             }
@@ -404,6 +416,9 @@ impl Session {
     }
 
     fn update(&mut self, msg: Msg) -> anyhow::Result<()> {
+        if let Some(plain) = &mut self.plain {
+            plain.changed = Some(Instant::now());
+        }
         self.tick()?;
         self.state.update(msg).into_iter().try_for_each(|action| self.act(action))
     }
@@ -412,6 +427,7 @@ impl Session {
         match action {
             Action::Send(command) => self.send(at_home(*command)),
             Action::Wish(wish) => {
+                self.wishes += 1;
                 let (host, to) = (Arc::clone(&self.host), self.to_self.clone());
                 thread::spawn(move || drop(to.send(Inner::Answer(host.carry_out(wish)))));
             }

@@ -7,8 +7,9 @@ use lucid_kernel::abi::{PageId, Pid, SourcePage, ToolSpec, TurnEnd, TurnReport};
 use lucid_kernel::port::{Delta, Hit, MountReport, Skip};
 
 use super::finder::Kind;
-use super::host::{Answer, ModelRow, Opening, SessionRow};
+use super::host::{Answer, ModelRow, Opening, SessionRow, Wish};
 use super::offers::Offer;
+use super::pictures;
 use super::state::{Action, Cost, Overlay, Question, Said, State, Talk};
 use super::text::{count, seconds, thousands};
 use super::transcript::{Found, Item, Scroll};
@@ -53,6 +54,29 @@ impl State {
                 self.questions.push_back(Question { pid, id, call, reason, wants, preview, since_ms });
                 actions.push(Action::Ring);
             }
+            Notice::Returned { pid, id, result } => {
+                let talk = self.talk_of(pid);
+                talk.transcript.returned(id, &result);
+                if let Some(turn) = &mut talk.turn {
+                    turn.calling.retain(|of| of.0 != id);
+                    turn.told = turn.told.take().filter(|told| told.0 != id);
+                }
+                if let Ok(returned) = &result {
+                    let paths = pictures::named(&returned.value);
+                    paths.iter().for_each(|path| talk.transcript.push(Item::Picture(path.clone())));
+                    self.wish_pictures(paths, actions);
+                }
+            }
+            Notice::Past { pid, turns } => {
+                on_past(self.talk_of(pid), &turns);
+                let items = self.talk_of(pid).transcript.items().iter();
+                let paths = items.filter_map(|item| match item {
+                    Item::Picture(path) => Some(path.clone()),
+                    _ => None,
+                });
+                let paths = paths.collect();
+                self.wish_pictures(paths, actions);
+            }
             Notice::Foreground { pid, begun } => self.on_foreground(pid, begun),
             Notice::Background { pid, text } => self.on_background(pid, &text),
             Notice::Killed { pid } => {
@@ -89,14 +113,6 @@ impl State {
                 }
                 talk.transcript.called(id, call, granted);
             }
-            Notice::Returned { pid, id, result } => {
-                let talk = self.talk_of(pid);
-                talk.transcript.returned(id, &result);
-                if let Some(turn) = &mut talk.turn {
-                    turn.calling.retain(|of| of.0 != id);
-                    turn.told = turn.told.take().filter(|told| told.0 != id);
-                }
-            }
             Notice::Progress { pid, id, message, done } => {
                 let turn = self.talk_of(pid).turn.as_mut();
                 if let Some(turn) = turn.filter(|turn| turn.calling.iter().any(|of| of.0 == id)) {
@@ -104,7 +120,6 @@ impl State {
                 }
             }
             Notice::Memory { pid, rows } => on_memory(self.talk_of(pid), rows, now_ms),
-            Notice::Past { pid, turns } => on_past(self.talk_of(pid), &turns),
             notice => self.on_answered(notice),
         }
     }
@@ -141,6 +156,12 @@ impl State {
             }
             _ => {}
         }
+    }
+
+    /// Has pictures read that are not yet; without colours none can be drawn.
+    fn wish_pictures(&self, paths: Vec<String>, actions: &mut Vec<Action>) {
+        let new = paths.into_iter().filter(|path| self.theme.color && !self.pictures.contains_key(path));
+        actions.extend(new.map(|path| Action::Wish(Wish::Picture { path })));
     }
 
     fn on_taken(&mut self, pid: Pid, before: u64) {
@@ -286,6 +307,12 @@ impl State {
             Answer::Text { title, text } => {
                 self.overlay_line = 0;
                 self.overlay = Some(Overlay::Text(title, text));
+            }
+            Answer::Picture { path, picture } => {
+                self.pictures.insert(path, picture);
+                for talk in std::iter::once(&mut self.talk).chain(self.others.values_mut()) {
+                    talk.transcript.memo.get_mut().clear();
+                }
             }
             Answer::Done(words) => self.note(words),
             Answer::Failed(message) => self.talk.transcript.push(Item::Error(message)),

@@ -173,7 +173,10 @@ pub fn draw_finder(state: &State, frame: &mut Frame<'_>, transcript: Rect) {
     let height = u16::try_from(rows).unwrap_or(u16::MAX).min(bottom);
     let width = state.size.0.min(transcript.width.max(60));
     let area = Rect::new(0, bottom - height, width, height);
-    let room = inner(area);
+    let room = match area.height {
+        0..3 => area,
+        _ => Rect::new(1, area.y + 1, area.width.saturating_sub(2), area.height - 2),
+    };
     let wide = usize::from(room.width);
     let mut lines = Vec::new();
     if has_query {
@@ -245,9 +248,37 @@ pub fn question_lines(question: &Question, state: &State, width: usize) -> Vec<L
             let words = format!("{} ({} for {})", want.words, want.right, want.plugin);
             lines.extend(wrap(&[Span::raw(words)], width, &dash, &indent));
         }
+        lines.extend(leaving_lines(question, state, width));
     }
     lines.push(Line::default());
     lines
+}
+
+/// The most pages that are named of those that could leave the machine.
+const LEAVING_MAX: usize = 6;
+
+/// Of a call that may send something: whose pages the model has read when it wrote what is sent.
+fn leaving_lines(question: &Question, state: &State, width: usize) -> Vec<Line<'static>> {
+    if !question.wants.iter().any(|want| want.right.starts_with("net:") || want.right.starts_with("secret:"))
+    {
+        return Vec::new();
+    }
+    let is_current = Some(question.pid) == state.pid;
+    let talk = if is_current { Some(&state.talk) } else { state.others.get(&question.pid) };
+    let rows = talk.map_or(&[][..], |talk| &talk.memory).iter();
+    let pages: Vec<String> = rows
+        .filter(|row| row.resident && row.kind == "file")
+        .map(|row| items::source(&row.provenance, state))
+        .collect();
+    if pages.is_empty() {
+        return Vec::new();
+    }
+    let more = pages.len().saturating_sub(LEAVING_MAX);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    let named = pages.into_iter().take(LEAVING_MAX).collect::<Vec<_>>().join(", ");
+    let text =
+        format!("What it sends may say what stands in these pages, which the model has read: {named}{more}.");
+    wrap_plain(&text, width, state.theme.plain())
 }
 
 /// Who asks, how many others wait, and how long it still does.

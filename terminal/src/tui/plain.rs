@@ -4,6 +4,7 @@
 use std::io::{self, BufRead, IsTerminal, Write};
 use std::sync::Arc;
 use std::thread;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use crossbeam_channel::bounded;
@@ -18,6 +19,8 @@ use super::{Outcome, Session, Setup, items, overlay, screen};
 
 /// So wide are lines that are laid out: lists and help.
 const COLUMNS: usize = 100;
+/// What has been still for so long is done with what it was told.
+const SETTLED: Duration = Duration::from_millis(200);
 /// Lines that may wait to be looked at.
 const MAX_WAITING: usize = 64;
 
@@ -37,8 +40,10 @@ pub struct Lines {
     is_prompted: bool,
     /// Whether nothing more will be typed.
     is_over: bool,
-    /// A line was typed: its echo stands where the prompt was.
-    is_fresh: bool,
+    /// Whether a person types at a terminal.
+    is_typed: bool,
+    /// When the last line was taken or something came.
+    pub(super) changed: Option<Instant>,
 }
 
 /// Reads lines and writes lines until the user leaves or the input ends.
@@ -47,7 +52,7 @@ pub struct Lines {
 /// When input or output fails.
 pub fn run(host: Arc<dyn Host>, setup: Setup) -> anyhow::Result<Outcome> {
     let mut session = Session::new(None, host, setup);
-    session.plain = Some(Lines::default());
+    session.plain = Some(Lines { is_typed: io::stdin().is_terminal(), ..Lines::default() });
     let (to, events) = bounded(MAX_WAITING);
     thread::Builder::new()
         .name("input".into())
@@ -81,7 +86,6 @@ impl Session {
         }
         if let Some(plain) = &mut self.plain {
             plain.is_prompted = false;
-            plain.is_fresh = true;
         }
         // Who answers in lines has read the question.
         self.state.last_key_ms = self.state.now_ms.saturating_sub(ASK_QUIET_MS);
@@ -96,18 +100,27 @@ impl Session {
         }
         self.update(Msg::Paste(line.to_owned()))?;
         self.state.finder = None;
-        self.press(KeyCode::Enter, KeyModifiers::NONE)
+        self.press(KeyCode::Enter, KeyModifiers::NONE)?;
+        // What was not taken stands above as it was typed, and cannot be gone on with.
+        self.state.editor.take();
+        Ok(())
     }
 
-    /// Whether the next line of a pipe has to wait.
-    pub(super) fn holds_lines_back(&self) -> bool {
+    /// Whether something is under way, or has been until a moment ago: the next line of a pipe waits for
+    /// its end, and so does leaving at the end of the input.
+    pub(super) fn is_settling(&self) -> bool {
         let state = &self.state;
-        let is_asked = !state.questions.is_empty() || state.command.is_some() || !state.offers.is_empty();
+        let Some(plain) = self.plain.as_ref().filter(|plain| !plain.is_typed) else { return false };
+        // What asks the user waits for a line.
+        let is_asked = !state.questions.is_empty()
+            || state.command.is_some()
+            || state.offers.front().is_some_and(super::offers::Offer::is_before_start);
         let is_busy = state.talk.turn.is_some()
             || !state.talk.queue.is_empty()
             || state.mounting.is_some()
-            || (state.loading.is_some() && state.dead.is_none());
-        self.plain.is_some() && is_busy && !is_asked && !io::stdin().is_terminal()
+            || self.wishes > 0
+            || ((state.loading.is_some() || state.engine.is_none()) && state.dead.is_none());
+        !is_asked && (is_busy || plain.changed.is_none_or(|changed| changed.elapsed() < SETTLED))
     }
 
     fn press(&mut self, code: KeyCode, modifiers: KeyModifiers) -> anyhow::Result<()> {
@@ -125,18 +138,20 @@ impl Session {
         let mut out = String::new();
         plain.write(&mut self.state, &mut out);
         let state = &self.state;
-        let is_busy = state.talk.turn.is_some()
-            || !state.talk.queue.is_empty()
-            || state.others.values().any(|talk| talk.turn.is_some())
-            || state.mounting.is_some()
-            || (state.loading.is_some() && state.dead.is_none());
-        if plain.is_over && !is_busy && self.left.is_none() {
-            self.left = Some(state.dead.unwrap_or(0));
-        } else if !plain.is_prompted && !is_busy && io::stdin().is_terminal() {
+        let is_busy = state.talk.turn.is_some() || !state.talk.queue.is_empty() || state.mounting.is_some();
+        if plain.is_typed && !plain.is_prompted && !is_busy {
             out.push_str("> ");
             plain.is_prompted = true;
         }
+        let is_over = plain.is_over;
         self.plain = Some(plain);
+        let works_behind = self.state.others.values().any(|talk| talk.turn.is_some());
+        if is_over
+            && self.left.is_none()
+            && (self.state.dead.is_some() || !(works_behind || self.is_settling()))
+        {
+            self.left = Some(self.state.dead.unwrap_or(0));
+        }
         let mut stdout = io::stdout().lock();
         stdout.write_all(out.as_bytes()).and_then(|()| stdout.flush()).context("cannot write")
     }

@@ -22,7 +22,7 @@ const MAX_WAITING_EVENTS: usize = 256;
 /// Panics of other threads that may wait to be shown.
 const MAX_WAITING_PANICS: usize = 8;
 /// How often the reading thread looks whether it should end.
-const READ_POLL: Duration = Duration::from_millis(50);
+const READ_POLL: Duration = Duration::from_millis(200);
 /// How long the reading thread may take to end.
 const STOP_TIMEOUT: Duration = Duration::from_millis(500);
 

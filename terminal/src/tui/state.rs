@@ -16,6 +16,7 @@ use super::host::{Answer, Opening, SessionRow, Wish};
 use super::keymap::Keymap;
 use super::mention;
 use super::offers::Offer;
+use super::pictures::Drawable;
 use super::theme::Theme;
 use super::transcript::{Item, Scroll, Transcript};
 use super::vi::Vi;
@@ -333,6 +334,8 @@ pub struct State {
     pub leave_armed: bool,
     /// Code in its colours.
     pub code: Code,
+    /// Pictures, by their files.
+    pub pictures: BTreeMap<String, Drawable>,
 }
 
 impl State {
@@ -378,6 +381,7 @@ impl State {
             hint: None,
             leave_armed: false,
             code: Code::default(),
+            pictures: BTreeMap::new(),
         }
     }
 

@@ -62,6 +62,9 @@ pub fn film(pictures: &[(u64, Buffer)], title: &str) -> String {
         }
         shown.push_str("</g>\n");
     }
+    // Who does not move it sees its end.
+    let last = pictures.len() - 1;
+    let _ = writeln!(style, "#p{last}{{visibility:visible}}");
     let seconds = all_ms as f64 / 1000.0;
     let _ = writeln!(
         out,

@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 use lucid_kernel::abi::{Call, Citation, EffectId, Fault, PageId, Returned};
 
 use super::lines::Memo;
+use super::pictures;
 use crate::machine::api::PastTurn;
 
 /// The most items that are kept; the journal has the others.
@@ -24,6 +25,8 @@ pub enum Item {
     Answer(String),
     /// A call of a tool.
     Call(Box<Card>),
+    /// A picture that a tool gave: its file.
+    Picture(String),
     /// What the answer above rests on.
     Citations(Vec<Citation>),
     /// Pages that were read in.
@@ -273,6 +276,7 @@ impl Transcript {
             return self.push(Item::Note("this turn was cut off".into()));
         };
         for call in &report.calls {
+            let pictures = call.result.as_ref().map(pictures::named).unwrap_or_default();
             let end = match &call.result {
                 Ok(value) => CallEnd::Done(plain_value(value), call.micros),
                 Err(fault) => CallEnd::Failed(fault.to_string()),
@@ -280,6 +284,7 @@ impl Transcript {
             let said = Call { tool: call.tool.clone(), arguments: call.arguments.clone() };
             let card = Card { id: EffectId(0), call: said, granted: Vec::new(), end: Some(end), open: false };
             self.push(Item::Call(Box::new(card)));
+            pictures.into_iter().for_each(|path| self.push(Item::Picture(path)));
         }
         if !report.answer.is_empty() {
             self.answer(&report.answer);

@@ -10,8 +10,8 @@ use ratatui::widgets::Paragraph;
 
 use super::state::State;
 use super::text::{clean, fit};
-use super::transcript::Scroll;
-use super::{items, lines, offers, overlay, panes, status};
+use super::transcript::{Item, Scroll};
+use super::{items, lines, offers, overlay, panes, pictures, status};
 
 /// The most rows the input line grows to.
 pub const MAX_INPUT_ROWS: usize = 8;
@@ -22,6 +22,8 @@ pub const WIDE_COLUMNS: u16 = 110;
 /// With fewer rows than this, everything but input, status and transcript is left out.
 pub const LOW_ROWS: u16 = 10;
 const PROMPT: &str = "> ";
+/// Who scrolls by more lines than this means the end.
+const FAR: isize = isize::MAX / 4;
 
 /// The narrowest screen on which panes stand beside the transcript; on others they lie over it.
 pub const PANE_SCREEN_COLUMNS: u16 = 100;
@@ -185,6 +187,7 @@ fn draw_transcript(state: &State, frame: &mut Frame<'_>, area: Rect) {
     let (first, line) = top(state, area);
     let height = usize::from(area.height);
     let mut lines = Vec::new();
+    let mut pictures = Vec::new();
     let mut skip = line;
     for at in first..transcript.items().len() {
         let from = lines.len();
@@ -200,12 +203,25 @@ fn draw_transcript(state: &State, frame: &mut Frame<'_>, area: Rect) {
                 }
             }
         }
+        if let Some(Item::Picture(path)) = transcript.items().get(at)
+            && let Some(picture) = state.pictures.get(path).filter(|_| skip == 0)
+        {
+            pictures.push((from, picture));
+        }
         skip = 0;
         if lines.len() >= height {
             break;
         }
     }
     frame.render_widget(Paragraph::new(lines), area);
+    for (from, picture) in pictures {
+        // Half a picture cannot be drawn by every protocol; its file is named below it.
+        let rows = usize::from(picture.rows());
+        if from + rows <= height && area.width >= pictures::COLUMNS {
+            let y = area.y + u16::try_from(from).unwrap_or(u16::MAX);
+            picture.draw(frame, Rect { y, height: picture.rows(), ..area });
+        }
+    }
     if transcript.scroll != Scroll::Follow && area.height > 1 {
         let text = fit(" more below: End ", width_of(area));
         let wide = u16::try_from(super::text::columns(&text)).unwrap_or(area.width);
@@ -305,7 +321,11 @@ fn on(state: &State, area: Rect, (mut item, line): (usize, usize), lines: usize)
 /// follows it again.
 pub fn scrolled(state: &State, lines: isize) -> Scroll {
     let area = regions(state).transcript;
-    let from = top(state, area);
+    // What lies between is not laid out to go to either end.
+    if lines > FAR {
+        return Scroll::Follow;
+    }
+    let from = if lines < -FAR { (0, 0) } else { top(state, area) };
     let (item, line) = if lines < 0 {
         back(state, area, from, lines.unsigned_abs())
     } else {

@@ -133,10 +133,10 @@ impl Machine {
             }
             live.digests.remove(&pid);
             let next = (live.pid == pid).then(|| live.kernel.spoken_to()).flatten();
-            self.tell(Notice::Killed { pid });
             if let Some(next) = next {
                 self.foreground(next);
             }
+            self.tell(Notice::Killed { pid });
         }
     }
 

@@ -84,6 +84,18 @@ fn completion_covers_every_command() {
 }
 
 #[test]
+fn the_book_says_what_the_help_says() {
+    let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let book = words(include_str!("../../../../docs/src/commands.md"));
+    for Manual { name, argument, long, example, .. } in COMMANDS {
+        let heading = words(&format!("## `{name} {argument}")).trim_end().to_owned() + "`";
+        assert!(book.contains(&heading), "{heading}");
+        assert!(book.contains(&words(long)), "{name}: {long}");
+        assert!(book.contains(&format!("> {example}")) || !example.starts_with(name), "{example}");
+    }
+}
+
+#[test]
 fn the_transcript_is_bounded_and_keeps_its_place() {
     let mut transcript = Transcript::default();
     for at in 0..MAX_ITEMS {

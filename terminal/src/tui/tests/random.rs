@@ -6,6 +6,7 @@ use lucid_kernel::abi::{EffectId, Fault, FaultKind, PageId, TurnEnd};
 use lucid_kernel::port::{MountProgress, MountReport, Skip};
 use proptest::prelude::*;
 
+use super::super::host::Answer;
 use super::super::transcript::Item;
 use super::*;
 
@@ -210,4 +211,95 @@ proptest! {
         let expected: Vec<String> = inputs.iter().map(|input| format!("input {input}")).collect();
         prop_assert_eq!(stage.sent(), expected);
     }
+
+    /// Whatever bytes a model, a tool or a file holds: no control sequence is drawn, nothing turns the
+    /// direction of writing, and every row is as wide as the screen.
+    #[test]
+    fn random_bytes_are_drawn_harmless(
+        pieces in prop::collection::vec(bytes(), 1..8), width in 1..120_u16, height in 1..40_u16, which in 0..6_u8,
+    ) {
+        let mut stage = Stage::ready().size(width, height);
+        let all = pieces.concat();
+        stage.say("q").hear(taken());
+        let call = Call { tool: all.clone(), arguments: serde_json::json!({ all.clone(): all.clone() }) };
+        stage.hear(Notice::Calling { pid: Pid(1), id: EffectId(1), call: call.clone(), granted: vec![all.clone()] });
+        let value = serde_json::json!(all);
+        stage.hear(Notice::Returned { pid: Pid(1), id: EffectId(1), result: Ok(returned(value, 5)) });
+        stage.hear(Notice::Paged { pid: Pid(1), pages: vec![(all.clone(), (1, 2))] });
+        // It comes in pieces, and is drawn after each.
+        for piece in &pieces {
+            stage.hear(text(piece));
+            harmless(&stage)?;
+        }
+        let mut report = report(&all, TurnEnd::Answered);
+        report.citations = vec![citation(&all, (1, 2), 3)];
+        stage.hear(Notice::Ended { pid: Pid(1), report: Box::new(report) });
+        stage.hear(told(vec![row(1, "file", 5, true, file(&all, (1, 2)), &all)]));
+        match which {
+            0 => stage.key("Ctrl-o"),
+            1 => stage.key("F2"),
+            2 => stage.keys("@").msg(Msg::Answer(Box::new(Answer::Names { files: pieces.clone() }))),
+            3 => stage.msg(Msg::Answer(Box::new(Answer::Text { title: all.clone(), text: all.clone() }))),
+            4 => stage.msg(Msg::Answer(Box::new(Answer::Ran { command: all.clone(), output: all.clone() }))),
+            _ => stage.hear(Notice::Ask {
+                pid: Pid(1), id: EffectId(2), call, reason: all.clone(), wants: Vec::new(), preview: Some(all.clone()),
+            }),
+        };
+        harmless(&stage)?;
+    }
+}
+
+/// Text of random bytes, as it comes out of files and models.
+fn bytes() -> impl Strategy<Value = String> {
+    let piece = prop_oneof![
+        prop::collection::vec(any::<u8>(), 0..60)
+            .prop_map(|bytes| String::from_utf8_lossy(&bytes).into_owned()),
+        any::<String>(),
+        prop::sample::select(vec![
+            "\x1b[2J",
+            "\x1b]52;c;AAAA\x07",
+            "\u{9b}31m",
+            "\u{202e}abc",
+            "\u{2067}",
+            "שלום עולם",
+            "مرحبا بالعالم",
+            "👩‍👩‍👧‍👦",
+            "e\u{301}\u{301}\u{301}",
+            "한국어",
+            "ｆｕｌｌ",
+            "\u{200d}\u{200d}",
+            "\u{fe0f}",
+            "🇩🇪🇩",
+            "```rust\nfn ",
+            "| a | b |\n|---|---|\n",
+            "> > > - 1. ",
+            "**_`",
+            "\r\n\r",
+            "\t\0",
+        ])
+        .prop_map(String::from),
+    ];
+    prop::collection::vec(piece, 0..6).prop_map(|pieces| pieces.concat())
+}
+
+fn harmless(stage: &Stage) -> Result<(), TestCaseError> {
+    let (width, height) = stage.state.size;
+    let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
+    terminal.draw(|frame| view::draw(&stage.state, frame)).unwrap();
+    let buffer = terminal.backend().buffer();
+    for y in 0..height {
+        let mut x = 0;
+        while x < width {
+            let symbol = buffer[(x, y)].symbol();
+            let bad = symbol.chars().find(|c| {
+                c.is_control()
+                    || ('\u{202a}'..='\u{202e}').contains(c)
+                    || ('\u{2066}'..='\u{2069}').contains(c)
+            });
+            prop_assert_eq!(bad, None, "{:?} at {},{}", symbol, x, y);
+            x += u16::try_from(super::super::text::width_of(symbol).max(1)).unwrap();
+        }
+        prop_assert_eq!(x, width, "a wide character is cut at the end of row {}", y);
+    }
+    Ok(())
 }

@@ -172,6 +172,26 @@ fn question_with_rights_and_a_diff() {
     });
     stage.at(20_000);
     look("question", &mut stage);
+    // One that sends something names what could leave with it.
+    let mut stage = held();
+    let want = Want {
+        plugin: "fetch".into(),
+        right: "net:api.example.com".into(),
+        words: "send requests to api.example.com".into(),
+    };
+    stage.hear(Notice::Ask {
+        pid: Pid(1),
+        id: EffectId(9),
+        call: Call {
+            tool: "fetch_get".into(),
+            arguments: serde_json::json!({ "url": "https://api.example.com/?port=7411" }),
+        },
+        reason: "fetch_get would send requests to api.example.com".into(),
+        wants: vec![want],
+        preview: None,
+    });
+    stage.at(40_000);
+    look("question_sends", &mut stage);
 }
 
 #[test]

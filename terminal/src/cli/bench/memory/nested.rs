@@ -57,12 +57,17 @@ fn line((key, value): &(String, String)) -> String {
     format!("  \"{key}\": \"{value}\"")
 }
 
-/// Asks for the last value of chains of 0 to 4 nested keys, in so many orderings. Cancelled, it says
-/// what it has measured until then.
+/// Asks for the last value of chains of 0 to 4 nested keys, or of one depth alone, in so many orderings.
+/// Cancelled, it says what it has measured until then.
 ///
 /// # Errors
 /// When the model cannot be loaded or a turn fails.
-pub fn run(home: &Home, wanted: &ModelArgs, orderings: Range<usize>) -> Result<Value, Failure> {
+pub fn run(
+    home: &Home,
+    wanted: &ModelArgs,
+    orderings: Range<usize>,
+    only: Option<usize>,
+) -> Result<Value, Failure> {
     let cancel = session::on_ctrl_c();
     let wanted = ModelArgs { window: wanted.window.or(Some(2048)), ..wanted.clone() };
     let engine = load(home, &wanted, &cancel)?;
@@ -79,7 +84,8 @@ pub fn run(home: &Home, wanted: &ModelArgs, orderings: Range<usize>) -> Result<V
         let disk = RamDisk::new(Limits::default());
         disk.add_text("pairs.json", &pairs.text);
         let disk: Arc<dyn Disk> = Arc::new(disk);
-        for (level, chain) in pairs.chains.iter().enumerate() {
+        let wanted = |level: usize| only.is_none_or(|only| only == level);
+        for (level, chain) in pairs.chains.iter().enumerate().filter(|(level, _)| wanted(*level)) {
             progress.show(
                 &format!("ordering {ordering}, {level} nested; {}", so_far(&levels)),
                 Some((ordering - first) as f32 / count as f32),
