@@ -111,8 +111,8 @@ fn work_goes_on_in_the_background_and_conversations_do_not_mix() {
     tmux.wait_for("this is t2 now");
     tmux.line("Say hello.");
     tmux.line("/ps");
-    let screen = tmux.wait("both", |screen| screen.contains("t1 ") && screen.contains("t2 "));
-    assert!(screen.contains("conversations"), "{screen}");
+    let screen = tmux.wait_for("┌ conversations ");
+    assert!(screen.contains(" t1 ") && screen.contains(">t2 "), "{screen}");
     tmux.line("/ps");
     tmux.wait_for("t1 is done: Tell a very long story");
     tmux.wait("the other answer", |screen| screen.contains("decoded ") && screen.contains("ready · "));
@@ -197,6 +197,7 @@ fn what_was_killed_goes_on() {
     tmux.text("tput rmcup; stty sane; clear");
     tmux.key("C-j");
     tmux.wait("a clean terminal", |screen| screen.trim() == "$");
+    tmux.line("stty -a > ../before; clear");
     tmux.lucid(&format!("--model {}", model(SMALLEST)));
     tmux.wait_for("was cut off after");
     tmux.key("y");

@@ -177,7 +177,7 @@ fn failed(error: impl std::fmt::Display) -> Failure {
 }
 
 fn session_row(info: &SessionInfo, events: &[Event]) -> SessionRow {
-    let asked = events.iter().filter_map(|event| match event {
+    let mut asked = events.iter().filter_map(|event| match event {
         Event::Input { content, .. } => Some(&content.text),
         _ => None,
     });
@@ -186,7 +186,7 @@ fn session_row(info: &SessionInfo, events: &[Event]) -> SessionRow {
         began: began(info.began_ms),
         folder: info.folder.clone(),
         turns: asked.clone().count(),
-        asked: asked.last().map_or_else(String::new, |text| preview(text)),
+        asked: asked.next_back().map_or_else(String::new, |text| preview(text)),
     }
 }
 

@@ -118,19 +118,20 @@ pub fn picture(home: &Home, args: &PictureArgs) -> Result<u8, Failure> {
         for command in film.hear(notice)? {
             drop(machine.commands.send(command));
         }
-        while free && ready {
-            let Some(question) = left.next() else { break };
-            let commands = film.say(question)?;
-            let asked = commands.iter().any(|command| matches!(command, Command::Input { .. }));
-            for command in commands {
-                drop(machine.commands.send(command));
-            }
-            if asked {
-                break;
-            }
-            // What a command changes is seen before the next line is typed.
-            while let Ok(notice) = machine.notices.recv_timeout(super::session::TICK) {
-                film.hear(notice)?;
+        if free && ready {
+            for question in left.by_ref() {
+                let commands = film.say(question)?;
+                let asked = commands.iter().any(|command| matches!(command, Command::Input { .. }));
+                for command in commands {
+                    drop(machine.commands.send(command));
+                }
+                if asked {
+                    break;
+                }
+                // What a command changes is seen before the next line is typed.
+                while let Ok(notice) = machine.notices.recv_timeout(super::session::TICK) {
+                    film.hear(notice)?;
+                }
             }
         }
         if free && ready && left.len() == 0 && film.picture.is_idle() {

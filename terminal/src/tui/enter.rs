@@ -80,7 +80,7 @@ impl State {
             Slash::Processes => self.toggle_pane(Pane::Processes),
             Slash::Page(page) => self.show_page(page, actions),
             Slash::Jobs => self.tell(jobs(self)),
-            Slash::Background(None) => self.to_background(actions),
+            Slash::Background(None) => self.go_on_behind(actions),
             Slash::Background(Some(text)) => {
                 let options = TurnOptions::default();
                 actions.push(send(Command::Background { text, options }));
@@ -164,7 +164,7 @@ impl State {
         self.forget_machine();
         let (engine, dead) = (self.engine.take(), self.dead.take());
         if engine.is_some() || dead.is_some() {
-            let fresh = super::state::Talk::new();
+            let fresh = super::state::Talk::default();
             let was = std::mem::replace(&mut self.talk, fresh);
             // What was said stays on the screen, though the model knows nothing of it.
             if opening.session.is_none() {

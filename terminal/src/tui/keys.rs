@@ -92,7 +92,7 @@ impl State {
             Key::Fold => self.talk.transcript.toggle_all(),
             Key::SelectUp => self.select(false),
             Key::SelectDown => self.select(true),
-            Key::Background => self.to_background(actions),
+            Key::Background => self.go_on_behind(actions),
             Key::Next => self.next_talk(true, actions),
             Key::Previous => self.next_talk(false, actions),
             Key::Interrupt | Key::Redraw | Key::Suspend => {}

@@ -70,14 +70,14 @@ pub const COMMANDS: [Manual; 27] = [
         "keep a page in memory",
         "The page stays in the window until it is unpinned, whatever else has to leave. One that had left \
          is brought back first.",
-        "/pin p1",
+        "/pin p2",
     ),
     command(
         "/unpin",
         "p42",
         "no longer keep it there",
         "The page may leave the window again when room is needed.",
-        "/unpin p1",
+        "/unpin p2",
     ),
     command(
         "/evict",

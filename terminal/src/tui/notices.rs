@@ -228,7 +228,7 @@ impl State {
     /// The screen shows another conversation from now on; what was on it is kept for a return.
     fn on_foreground(&mut self, pid: Pid, begun: Option<Beginning>) {
         let Some(was) = self.pid.replace(pid).filter(|was| *was != pid) else { return };
-        let mut next = self.others.remove(&pid).unwrap_or_else(Talk::new);
+        let mut next = self.others.remove(&pid).unwrap_or_default();
         match begun {
             Some(Beginning::ForkOf(of)) => {
                 next.transcript = self.talk.transcript.clone();

@@ -129,7 +129,7 @@ impl State {
     }
 
     /// Lets the turn go on in the background, and goes on in a new conversation.
-    pub(super) fn to_background(&mut self, actions: &mut Vec<Action>) {
+    pub(super) fn go_on_behind(&mut self, actions: &mut Vec<Action>) {
         if self.talk.turn.is_some() {
             actions.push(send(Command::Begin));
         } else {

@@ -187,7 +187,7 @@ pub struct Cost {
 }
 
 /// One conversation as the screen has it.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Talk {
     /// What was said and done.
     pub transcript: Transcript,
@@ -211,14 +211,27 @@ pub struct Talk {
     pub is_news: bool,
 }
 
-impl Talk {
-    /// A conversation in which nothing was said.
-    pub fn new() -> Self {
-        let mut talk = Self::default();
-        talk.transcript.push(Item::Welcome);
-        talk
+impl Default for Talk {
+    /// One in which nothing was said.
+    fn default() -> Self {
+        let mut transcript = Transcript::default();
+        transcript.push(Item::Welcome);
+        Self {
+            transcript,
+            of: None,
+            queue: VecDeque::new(),
+            turn: None,
+            stopping: false,
+            memory: Vec::new(),
+            moved: Vec::new(),
+            cost: None,
+            turns: Vec::new(),
+            is_news: false,
+        }
     }
+}
 
+impl Talk {
     /// After a cancel the screen no longer listens to the turn.
     pub fn is_deaf(&self) -> bool {
         self.turn.as_ref().is_none_or(|turn| turn.cancelled)
@@ -353,7 +366,7 @@ impl State {
             vi: setup.vi.then(Vi::default),
             session: None,
             pid: None,
-            talk: Talk::new(),
+            talk: Talk::default(),
             others: BTreeMap::new(),
             editor: Editor::default(),
             attached: Vec::new(),
@@ -444,7 +457,7 @@ impl State {
         if self.pid.is_none_or(|current| current == pid) {
             return &mut self.talk;
         }
-        self.others.entry(pid).or_insert_with(Talk::new)
+        self.others.entry(pid).or_default()
     }
 
     /// All conversations, by their names.
