@@ -30,6 +30,7 @@ use serde_json::Value;
 
 use crate::exit::Failure;
 use api::{Command, Notice};
+pub use attach::full_path;
 pub use digest::complete;
 pub use pages::{preview, shown_path};
 use remember::CoreMemory;

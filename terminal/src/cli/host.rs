@@ -1,7 +1,7 @@
 //! What the screen has done for it outside of the machine, with the same means as the commands.
 
 use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
@@ -15,7 +15,7 @@ use crate::exit::Failure;
 use crate::home::Home;
 use crate::machine::api::PastTurn;
 use crate::machine::undo::Undo;
-use crate::machine::{Machine, preview, swap};
+use crate::machine::{Machine, full_path, preview, swap};
 use crate::models;
 use crate::settings::Settings;
 use crate::tui::host::{Answer, Host, ModelRow, Opening, SessionRow, Wish};
@@ -108,13 +108,8 @@ impl ShellHost {
         names
     }
 
-    fn full_path(&self, path: &str) -> PathBuf {
-        let home = path.strip_prefix("~/").zip(std::env::home_dir());
-        home.map_or_else(|| Path::new(&self.folder).join(path), |(rest, home)| home.join(rest))
-    }
-
     fn write(&self, path: &str, text: &str) -> Result<Answer, Failure> {
-        let full = self.full_path(path);
+        let full = full_path(path, &self.folder);
         let failed = |error: std::io::Error| {
             let advice =
                 if error.kind() == std::io::ErrorKind::AlreadyExists { "; name another file" } else { "" };

@@ -29,7 +29,8 @@ pub fn read(path: &str, folder: &str) -> Result<(String, String), String> {
     }
 }
 
-fn full_path(path: &str, folder: &str) -> PathBuf {
+/// Where a path leads that the user wrote: from `~`, or from the folder that they are in.
+pub fn full_path(path: &str, folder: &str) -> PathBuf {
     let home = path.strip_prefix("~/").zip(std::env::home_dir());
     home.map_or_else(|| Path::new(folder).join(path), |(rest, home)| home.join(rest))
 }

@@ -220,6 +220,8 @@ impl Lines {
             state.overlay = None;
         }
         if std::mem::take(&mut state.panes.memory) {
+            // What came or left just now is a matter of moments, and a line stays.
+            state.talk.moved.clear();
             let turn = state.talk.memory.iter().map(|row| row.turn).max().unwrap_or(0);
             let rows = state.talk.memory.iter();
             rows.for_each(|row| say(super::panes::memory_row(state, row, turn, COLUMNS).to_string()));
