@@ -175,3 +175,18 @@ pub fn write(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     file.as_file().sync_all()?;
     file.persist(path).map(drop).map_err(|error| error.error)
 }
+
+/// Leaves of what lies in a folder only so many entries, those that were written last.
+pub fn prune(dir: &Path, kept: usize) {
+    let Ok(entries) = std::fs::read_dir(dir) else { return };
+    let mut all: Vec<(std::time::SystemTime, PathBuf)> = entries
+        .flatten()
+        .filter_map(|entry| Some((entry.metadata().ok()?.modified().ok()?, entry.path())))
+        .collect();
+    all.sort();
+    let surplus = all.len().saturating_sub(kept);
+    for (_, folder) in all.into_iter().take(surplus) {
+        // One that is in use elsewhere goes on with the files that it has open.
+        let _ = std::fs::remove_dir_all(folder);
+    }
+}

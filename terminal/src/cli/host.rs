@@ -159,7 +159,7 @@ impl ShellHost {
         }
         // Effects are numbered as they come: those of the calls since are the ones behind.
         let kept = swap::replay(&events[..events.len().min(before as usize)]);
-        let of = |session: &str| Undo::new(self.home.undo_dir().join(session));
+        let of = |session: &str| Undo::open(&self.home.undo_dir(), session);
         let next = kept.kernel.next_effect();
         let lines = of(session).take_back(next);
         of(session).hand_on(&of(&name), next);

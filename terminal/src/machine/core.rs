@@ -337,7 +337,7 @@ impl Machine {
         };
         let Begun { kernel, swap, session, seq, pid, past } = begun;
         let at_once = !self.setup.interactive;
-        let undo = self.setup.undo.as_ref().map(|dir| Undo::new(dir.join(&session)));
+        let undo = self.setup.undo.as_ref().map(|dir| Undo::open(dir, &session));
         let workers = Workers::start(&engine, &tools, &self.to_self, &self.notices, &swap, at_once, undo);
         let background = Background::start(Work {
             disk: self.setup.disk.clone(),

@@ -45,7 +45,8 @@ impl SwapSpace {
     ) -> Result<Self, DiskError> {
         let swap: Arc<dyn Swap> = match dir {
             Some(dir) => {
-                prune(dir);
+                // What is missed of one is made anew.
+                crate::home::prune(dir, SWAPS_MAX - 1);
                 let swap = TantivySwap::make(&folder(dir, session), Limits::default())?;
                 Arc::new(with_embedder(swap, embedder))
             }
@@ -187,21 +188,6 @@ impl SwapSpace {
         let event = self.journal.event(&self.session, event).map_err(|error| error.to_string())?;
         journal::text_of(&event, page)
             .ok_or_else(|| format!("{page} is not where the journal should have it"))
-    }
-}
-
-/// Removes the swaps that were written longest ago. What is missed of one is made anew.
-fn prune(dir: &Path) {
-    let Ok(entries) = std::fs::read_dir(dir) else { return };
-    let mut swaps: Vec<(std::time::SystemTime, PathBuf)> = entries
-        .flatten()
-        .filter_map(|entry| Some((entry.metadata().ok()?.modified().ok()?, entry.path())))
-        .collect();
-    swaps.sort();
-    let surplus = swaps.len().saturating_sub(SWAPS_MAX - 1);
-    for (_, swap) in swaps.into_iter().take(surplus) {
-        // One that is in use elsewhere goes on with the files that it has open.
-        let _ = std::fs::remove_dir_all(swap);
     }
 }
 

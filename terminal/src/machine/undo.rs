@@ -15,6 +15,8 @@ use sha2::{Digest, Sha256};
 const FILES_MAX: usize = 5_000;
 /// The most bytes that are kept of one session.
 const BYTES_MAX: u64 = 128 * 1024 * 1024;
+/// Of so many sessions it is kept, beside the one that begins.
+const SESSIONS_MAX: usize = 7;
 /// A larger file is not kept.
 const FILE_BYTES_MAX: u64 = 16 * 1024 * 1024;
 
@@ -60,9 +62,10 @@ struct Change {
 }
 
 impl Undo {
-    /// What is kept in this folder.
-    pub const fn new(dir: PathBuf) -> Self {
-        Self { dir }
+    /// What is kept of a session under this folder; that of the sessions longest ago goes.
+    pub fn open(dir: &Path, session: &str) -> Self {
+        crate::home::prune(dir, SESSIONS_MAX);
+        Self { dir: dir.join(session) }
     }
 
     /// Looks through the folders that a call may change, and keeps what it may change.
@@ -250,7 +253,7 @@ mod tests {
         for (name, text) in [("a.md", "one"), ("b.md", "two"), ("c.md", "three")] {
             write(&file(name), text);
         }
-        let undo = Undo::new(dir.path().join("undo"));
+        let undo = Undo::open(&dir.path().join("undo"), "s");
         let call = |id: u64, change: &dyn Fn()| {
             let before = undo.before(EffectId(id), vec![folder.clone()]);
             change();
@@ -284,7 +287,7 @@ mod tests {
         let folder = dir.path().join("large");
         fs::create_dir(&folder).unwrap();
         File::create(folder.join("a")).unwrap().set_len(FILE_BYTES_MAX + 1).unwrap();
-        let undo = Undo::new(dir.path().join("undo"));
+        let undo = Undo::open(&dir.path().join("undo"), "s");
         let before = undo.before(EffectId(1), vec![folder]);
         undo.after(before).unwrap();
         let lines = undo.take_back(EffectId(1));
