@@ -85,6 +85,7 @@ impl State {
                 let options = TurnOptions::default();
                 actions.push(send(Command::Background { text, options }));
             }
+            Slash::Think(text) => self.think(text, actions),
             Slash::Grant(plugin, right) => actions.push(Action::Wish(Wish::Grant { plugin, right })),
             Slash::Model(None) => actions.push(Action::Wish(Wish::Models)),
             Slash::Model(Some(name)) => self.open(Opening { model: Some(name), session: None }, actions),

@@ -38,7 +38,7 @@ const fn command(
 }
 
 /// All of them.
-pub const COMMANDS: [Manual; 27] = [
+pub const COMMANDS: [Manual; 28] = [
     command(
         "/help",
         "[COMMAND]",
@@ -154,6 +154,15 @@ pub const COMMANDS: [Manual; 27] = [
          can go on at once. Alone, while an answer is under way (or Ctrl-T): the answer goes on in the \
          background, and you go on in a new conversation. A line says when it is done.",
         "/bg Count to three.",
+    ),
+    command(
+        "/think",
+        "QUESTION",
+        "ask three times, and go on with the answer that most agree on",
+        "The question is asked in three conversations of their own, once as always and twice with other draws; \
+         answers agree when they come to the same number, or say the same words. It takes about three times \
+         as long. All three stay to be looked at.",
+        "/think What is 17 times 23?",
     ),
     command(
         "/kill",

@@ -41,6 +41,7 @@ mod table;
 mod tests;
 mod text;
 mod theme;
+mod think;
 mod transcript;
 mod undo;
 mod vi;

@@ -12,6 +12,7 @@ use super::offers::Offer;
 use super::pictures;
 use super::state::{Action, Cost, Overlay, Question, Said, State, Talk};
 use super::text::{count, seconds, thousands};
+use super::think::Thinking;
 use super::transcript::{Found, Item, Scroll};
 use crate::machine::api::{Beginning, Command, ConversationRow, Notice, PageRow, PastTurn};
 use crate::machine::preview;
@@ -42,6 +43,8 @@ impl State {
             Notice::Ended { pid, report } => self.on_ended(pid, &report, actions),
             Notice::Failed { message } => {
                 self.mounting = None;
+                // One that could not begin does not end.
+                self.thinking = self.thinking.take().filter(Thinking::has_begun);
                 self.talk.transcript.push(Item::Error(message));
             }
             Notice::Ask { pid, id, call, reason, wants, preview } => {
@@ -81,6 +84,7 @@ impl State {
             Notice::Background { pid, text } => self.on_background(pid, &text),
             Notice::Killed { pid } => {
                 self.others.remove(&pid);
+                self.thinking = self.thinking.take().filter(|thinking| !thinking.is_in(pid));
                 self.questions.retain(|question| question.pid != pid);
                 self.note(format!("{pid} has ended"));
             }
@@ -211,7 +215,9 @@ impl State {
             end_turn(talk, report);
         }
         talk.cost = Some(Cost { usage: report.usage, resident: report.resident, budget: report.budget });
-        if !is_current {
+        let thought = self.thought(pid, report, actions);
+        let talk = self.talk_of(pid);
+        if !is_current && !thought {
             talk.is_news = true;
             let asked = preview(talk.asked());
             let how = match &report.end {
@@ -256,7 +262,9 @@ impl State {
         talk.of = of;
         talk.transcript.push(Item::User(text.to_owned(), Vec::new()));
         talk.begin_turn(now_ms, Said { line: text.to_owned(), attached: Vec::new() });
-        self.note(format!("{pid} works on it in the background: {}", preview(text)));
+        let what =
+            if self.thinks_in(pid, text) { "thinks about it" } else { "works on it in the background" };
+        self.note(format!("{pid} {what}: {}", preview(text)));
     }
 
     fn on_conversations(&mut self, rows: &[ConversationRow]) {

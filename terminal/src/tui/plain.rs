@@ -118,6 +118,7 @@ impl Session {
         let is_busy = state.talk.turn.is_some()
             || !state.talk.queue.is_empty()
             || state.mounting.is_some()
+            || state.thinking.is_some()
             || self.wishes > 0
             || ((state.loading.is_some() || state.engine.is_none()) && state.dead.is_none());
         !is_asked && (is_busy || plain.changed.is_none_or(|changed| changed.elapsed() < SETTLED))

@@ -40,6 +40,8 @@ pub enum Slash {
     Foreground(Pid),
     /// Ask in the background; without a text, let the turn go on there.
     Background(Option<String>),
+    /// Ask several times, and go on with the answer that most come to.
+    Think(String),
     /// End a conversation.
     Kill(Pid),
     /// List the tools.
@@ -110,6 +112,7 @@ fn with_argument(name: &str, argument: &str) -> Result<Slash, String> {
         "/jobs" => Slash::Jobs,
         "/fg" => Slash::Foreground(pid()?),
         "/bg" => Slash::Background(some()),
+        "/think" => Slash::Think(text()),
         "/kill" => Slash::Kill(pid()?),
         "/tools" => Slash::Tools,
         "/grant" => {

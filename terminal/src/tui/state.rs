@@ -18,6 +18,7 @@ use super::mention;
 use super::offers::Offer;
 use super::pictures::Drawable;
 use super::theme::Theme;
+use super::think::Thinking;
 use super::transcript::{Item, Scroll, Transcript};
 use super::vi::Vi;
 use super::{Setup, slash, view};
@@ -327,6 +328,8 @@ pub struct State {
     pub files: Vec<String>,
     /// The tools' names.
     pub tools: Vec<String>,
+    /// A question that is being thought about.
+    pub thinking: Option<Thinking>,
     /// A command of the user's that waits for a yes.
     pub command: Option<String>,
     /// The mounted folders.
@@ -384,6 +387,7 @@ impl State {
             wants_sessions: false,
             files: Vec::new(),
             tools: Vec::new(),
+            thinking: None,
             command: None,
             mounts: Vec::new(),
             mounting: None,
@@ -508,6 +512,7 @@ impl State {
         }
         self.loading = None;
         self.mounting = None;
+        self.thinking = None;
         self.questions.clear();
     }
 

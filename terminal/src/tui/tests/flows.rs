@@ -213,6 +213,43 @@ fn rewind_goes_back_to_before_a_turn() {
 }
 
 #[test]
+fn thinking_goes_on_with_what_most_agree_on() {
+    let mut stage = Stage::ready();
+    stage.say("/think What is 17 times 23?");
+    let seeds: Vec<(f32, u64)> = stage
+        .actions
+        .iter()
+        .filter_map(|action| match action {
+            Action::Send(command) => match command.as_ref() {
+                Command::Background { options, .. } => {
+                    Some((options.sampling.temperature, options.sampling.seed))
+                }
+                _ => None,
+            },
+            _ => None,
+        })
+        .collect();
+    assert_eq!(seeds, [(0.0, 0), (0.7, 1), (0.7, 2)]);
+    for pid in 2..=4 {
+        stage.hear(Notice::Background { pid: Pid(pid), text: "What is 17 times 23?".into() });
+    }
+    stage.say("/think again");
+    assert!(stage.state.hint.clone().unwrap().contains("already"));
+    for (pid, answer) in [(3, "It is 391."), (2, "It is 381."), (4, "17 * 23 = 391")] {
+        let report = Box::new(report(answer, TurnEnd::Answered));
+        stage.hear(Notice::Ended { pid: Pid(pid), report });
+    }
+    let screen = stage.screen();
+    assert!(screen.contains("t2: It is 381. (1 of 3)"), "{screen}");
+    assert!(screen.contains("t3: It is 391. (2 of 3)") && screen.contains("going on with t3: most agree"));
+    assert_eq!(stage.sent().last().unwrap(), "foreground t3");
+    assert!(stage.state.thinking.is_none());
+    // One that cannot begin does not keep others from it.
+    stage.say("/think more").hear(Notice::Failed { message: "too many".into() });
+    assert!(stage.state.thinking.is_none());
+}
+
+#[test]
 fn another_model_begins_a_session_and_keeps_the_screen() {
     let mut stage = Stage::ready();
     stage.say("one").hear(taken()).hear(ended("first")).say("/model smollm2-135m");

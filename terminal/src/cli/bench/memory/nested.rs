@@ -19,6 +19,8 @@ use crate::home::Home;
 const PAIRS: usize = 140;
 /// The deepest chain.
 const LEVELS: usize = 5;
+/// So many wrong answers are shown, to see how they are wrong.
+const WRONG_SHOWN: usize = 20;
 /// The most tokens of an answer.
 const ANSWER_TOKENS: u32 = 400;
 
@@ -76,6 +78,7 @@ pub fn run(
     let failed = |error: lucid_kernel::port::EngineError| Failure::task(error.to_string());
     let uuid = json!({ "type": "string", "pattern": "^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$" });
     let mut levels: Vec<(u32, u32, u32, u32)> = vec![(0, 0, 0, 0); LEVELS];
+    let mut wrong = Vec::new();
     let mut tokens = 0;
     let (first, count) = (orderings.start, orderings.len());
     'all: for ordering in orderings {
@@ -121,6 +124,12 @@ pub fn run(
             let resident = chain.iter().filter(|pair| last_prompt.contains(line(pair).trim())).count();
             let answer: Value = serde_json::from_str(&report.answer).unwrap_or_default();
             let right = chain.last().is_some_and(|pair| answer["last"] == pair.1);
+            if !right && wrong.len() < WRONG_SHOWN {
+                let asked: Vec<&String> = chain.iter().map(|(_, value)| value).collect();
+                wrong.push(json!({
+                    "ordering": ordering, "nested": level, "values": asked, "answered": answer,
+                }));
+            }
             let counts = &mut levels[level];
             counts.0 += 1;
             counts.1 += u32::from(right);
@@ -150,6 +159,7 @@ pub fn run(
         "first": first,
         "orderings": count,
         "cancelled": cancel.is_cancelled(),
+        "wrong": wrong,
         "levels": by_level,
     }))
 }
