@@ -14,7 +14,7 @@ use lucid_kernel::abi::Pid;
 use super::host::Host;
 use super::state::{ASK_QUIET_MS, Msg, State};
 use super::text::{clean, clean_line};
-use super::transcript::{CallEnd, Item};
+use super::transcript::{CallEnd, Item, Transcript};
 use super::{Outcome, Session, Setup, items, overlay, screen};
 
 /// So wide are lines that are laid out: lists and help.
@@ -115,9 +115,7 @@ impl Session {
         let is_asked = !state.questions.is_empty()
             || state.command.is_some()
             || state.offers.front().is_some_and(super::offers::Offer::is_before_start);
-        let is_busy = state.talk.turn.is_some()
-            || !state.talk.queue.is_empty()
-            || state.mounting.is_some()
+        let is_busy = is_busy(state)
             || state.thinking.is_some()
             || self.wishes > 0
             || ((state.loading.is_some() || state.engine.is_none()) && state.dead.is_none());
@@ -139,8 +137,7 @@ impl Session {
         let mut out = String::new();
         plain.write(&mut self.state, &mut out);
         let state = &self.state;
-        let is_busy = state.talk.turn.is_some() || !state.talk.queue.is_empty() || state.mounting.is_some();
-        if plain.is_typed && !plain.is_prompted && !is_busy {
+        if plain.is_typed && !plain.is_prompted && !is_busy(state) {
             out.push_str("> ");
             plain.is_prompted = true;
         }
@@ -158,39 +155,51 @@ impl Session {
     }
 }
 
+/// Whether something is under way that was asked for here.
+fn is_busy(state: &State) -> bool {
+    state.talk.turn.is_some() || !state.talk.queue.is_empty() || state.mounting.is_some()
+}
+
 impl Lines {
     fn write(&mut self, state: &mut State, out: &mut String) {
-        let mut say = |line: &str| {
-            if self.is_prompted {
-                // What comes while a prompt stands there begins a line of its own.
-                out.push('\n');
-                self.is_prompted = false;
-            }
-            out.push_str(line);
-            out.push('\n');
-        };
         if let Some((what, _)) = &state.loading
             && *what != self.loading
         {
-            say(&clean_line(what));
+            self.say(&clean_line(what), out);
             what.clone_into(&mut self.loading);
         }
         if self.pid != state.pid {
-            // Another conversation: what is new in it is what is added from now on, and its last words.
-            if self.pid.is_some() {
-                self.next =
-                    state.talk.transcript.number(state.talk.transcript.items().len().saturating_sub(1));
+            if let Some(was) = self.pid.and_then(|was| state.others.get(&was)) {
+                // What came there before the other one was gone to.
+                self.write_items(&was.transcript, state, out);
+                // What is new in the other one is what is added from now on, and its last words.
+                let transcript = &state.talk.transcript;
+                self.next = transcript.number(transcript.items().len().saturating_sub(1));
             }
             self.pid = state.pid;
             self.bytes = 0;
         }
-        let transcript = &state.talk.transcript;
+        self.write_items(&state.talk.transcript, state, out);
+        self.write_rest(state, out);
+    }
+
+    fn say(&mut self, line: &str, out: &mut String) {
+        if std::mem::take(&mut self.is_prompted) {
+            // What comes while a prompt stands there begins a line of its own.
+            out.push('\n');
+        }
+        out.push_str(line);
+        out.push('\n');
+    }
+
+    /// Writes the items that are new and will not change, and of an answer that comes its whole lines.
+    fn write_items(&mut self, transcript: &Transcript, state: &State, out: &mut String) {
         while let Some(at) = transcript.position(self.next) {
             let Some(item) = transcript.items().get(at) else { break };
             if let (Item::Answer(text), true) = (item, transcript.is_open(at)) {
                 let whole = text.rfind('\n').map_or(0, |end| end + 1);
                 if whole > self.bytes {
-                    say(clean(&text[self.bytes..whole]).trim_end_matches('\n'));
+                    self.say(clean(&text[self.bytes..whole]).trim_end_matches('\n'), out);
                     self.bytes = whole;
                 }
                 break;
@@ -200,12 +209,11 @@ impl Lines {
             }
             let text = item_text(item, self.bytes, state);
             if !text.is_empty() {
-                say(&text);
+                self.say(&text, out);
             }
             self.next += 1;
             self.bytes = 0;
         }
-        self.write_rest(state, out);
     }
 
     /// What is shown for a while on a screen: questions, offers, lists, help.
