@@ -75,7 +75,9 @@ impl Host for ShellHost {
             Wish::Write { path, text } => self.write(&path, &text),
             Wish::Read { path, lines } => read(&path, lines),
             Wish::Picture { path } => Answer::picture(path).map_err(Failure::task),
-            Wish::Use { model } => choose(&self.home, &model),
+            Wish::Use { model: name } => model::store(&self.home)
+                .and_then(|store| model::choose(&self.home, &store, &name))
+                .map(|chosen| Answer::Done(format!("from now on: {chosen}"))),
         };
         done.unwrap_or_else(|failure| Answer::Failed(failure.message))
     }
@@ -159,7 +161,7 @@ impl ShellHost {
         }
         // Effects are numbered as they come: those of the calls since are the ones behind.
         let kept = swap::replay(&events[..events.len().min(before as usize)]);
-        let of = |session: &str| Undo::open(&self.home.undo_dir(), session);
+        let of = |session: &str| Undo::of(&self.home.undo_dir(), session);
         let next = kept.kernel.next_effect();
         let lines = of(session).take_back(next);
         of(session).hand_on(&of(&name), next);
@@ -211,14 +213,6 @@ pub fn models(home: &Home) -> Result<Vec<ModelRow>, Failure> {
         name: listed.name,
     };
     Ok(listed.into_iter().filter(|listed| listed.name != models::EMBEDDER).map(row).collect())
-}
-
-fn choose(home: &Home, name: &str) -> Result<Answer, Failure> {
-    let chosen = model::store(home)?.use_model(name).map_err(failed)?;
-    let mut settings = Settings::load(home)?;
-    settings.model.clone_from(&chosen);
-    settings.save(home)?;
-    Ok(Answer::Done(format!("from now on: {chosen}")))
 }
 
 /// Some lines of a file, with what stands around them.

@@ -35,11 +35,7 @@ pub fn run(home: &Home, command: &ModelCmd) -> Result<u8, Failure> {
         ModelCmd::List { json } => list(home, &store, *json),
         ModelCmd::Pull { names } => pull(&store, names),
         ModelCmd::Use { name } => {
-            let chosen = store.use_model(name).map_err(from_store)?;
-            let mut settings = Settings::load(home)?;
-            settings.model.clone_from(&chosen);
-            settings.save(home)?;
-            out::note(&format!("from now on: {chosen}"));
+            out::note(&format!("from now on: {}", choose(home, &store, name)?));
             Ok(exit::OK)
         }
         ModelCmd::Rm { names } => {
@@ -56,6 +52,18 @@ pub fn run(home: &Home, command: &ModelCmd) -> Result<u8, Failure> {
             Ok(exit::OK)
         }
     }
+}
+
+/// Uses a model from now on, and gives its name.
+///
+/// # Errors
+/// When there is none of that name, or the settings cannot be kept.
+pub fn choose(home: &Home, store: &Store, name: &str) -> Result<String, Failure> {
+    let chosen = store.use_model(name).map_err(from_store)?;
+    let mut settings = Settings::load(home)?;
+    settings.model.clone_from(&chosen);
+    settings.save(home)?;
+    Ok(chosen)
 }
 
 fn list(home: &Home, store: &Store, json: bool) -> Result<u8, Failure> {

@@ -337,7 +337,7 @@ impl Machine {
         };
         let Begun { kernel, swap, session, seq, pid, past } = begun;
         let at_once = !self.setup.interactive;
-        let undo = self.setup.undo.as_ref().map(|dir| Undo::open(dir, &session));
+        let undo = self.setup.undo.as_ref().map(|dir| Undo::begin(dir, &session));
         let workers = Workers::start(&engine, &tools, &self.to_self, &self.notices, &swap, at_once, undo);
         let background = Background::start(Work {
             disk: self.setup.disk.clone(),
@@ -400,21 +400,8 @@ impl Machine {
         config.policy.rules.clone_from(&self.setup.rules);
         config.eviction = self.setup.eviction.unwrap_or(config.eviction);
         let (system, specs) = self.instructions(engine.as_ref(), tools.as_ref(), &config)?;
-        let core = match &self.setup.core {
-            Some(memory) => {
-                let place = memory.path().display();
-                let facts =
-                    memory.facts().map_err(|error| unusable(&place.to_string(), error.to_string()))?;
-                let pages = facts
-                    .iter()
-                    .zip(2..)
-                    .map(|(fact, id)| pages::core_page(engine.as_ref(), PageId(id), fact));
-                pages
-                    .collect::<Result<Vec<_>, _>>()
-                    .map_err(|error| unusable(&place.to_string(), error.to_string()))?
-            }
-            None => Vec::new(),
-        };
+        // The first address is that of the instructions.
+        let core = self.core_pages(engine.as_ref(), 2)?;
         let journal = &self.setup.journal;
         journal
             .begin(name, &self.setup.folder, self.setup.now_ms)

@@ -62,10 +62,15 @@ struct Change {
 }
 
 impl Undo {
-    /// What is kept of a session under this folder; that of the sessions longest ago goes.
-    pub fn open(dir: &Path, session: &str) -> Self {
-        crate::home::prune(dir, SESSIONS_MAX);
+    /// What is kept of a session under this folder.
+    pub fn of(dir: &Path, session: &str) -> Self {
         Self { dir: dir.join(session) }
+    }
+
+    /// The same for a session that begins or goes on: what is kept of the sessions longest ago goes.
+    pub fn begin(dir: &Path, session: &str) -> Self {
+        crate::home::prune(dir, SESSIONS_MAX);
+        Self::of(dir, session)
     }
 
     /// Looks through the folders that a call may change, and keeps what it may change.
@@ -253,7 +258,7 @@ mod tests {
         for (name, text) in [("a.md", "one"), ("b.md", "two"), ("c.md", "three")] {
             write(&file(name), text);
         }
-        let undo = Undo::open(&dir.path().join("undo"), "s");
+        let undo = Undo::of(&dir.path().join("undo"), "s");
         let call = |id: u64, change: &dyn Fn()| {
             let before = undo.before(EffectId(id), vec![folder.clone()]);
             change();
@@ -287,7 +292,7 @@ mod tests {
         let folder = dir.path().join("large");
         fs::create_dir(&folder).unwrap();
         File::create(folder.join("a")).unwrap().set_len(FILE_BYTES_MAX + 1).unwrap();
-        let undo = Undo::open(&dir.path().join("undo"), "s");
+        let undo = Undo::of(&dir.path().join("undo"), "s");
         let before = undo.before(EffectId(1), vec![folder]);
         undo.after(before).unwrap();
         let lines = undo.take_back(EffectId(1));

@@ -72,7 +72,7 @@ impl State {
         self.overlay_line = 0;
         let was = self.overlay.take();
         if let Some(command) = sent_as_it_is(&command) {
-            return actions.push(send(command));
+            return actions.push(Action::send(command));
         }
         match command {
             Slash::Help(of) => self.overlay = (was != Some(Overlay::Help(of))).then_some(Overlay::Help(of)),
@@ -83,7 +83,7 @@ impl State {
             Slash::Background(None) => self.go_on_behind(actions),
             Slash::Background(Some(text)) => {
                 let options = TurnOptions::default();
-                actions.push(send(Command::Background { text, options }));
+                actions.push(Action::send(Command::Background { text, options }));
             }
             Slash::Think(text) => self.think(text, actions),
             Slash::Grant(plugin, right) => actions.push(Action::Wish(Wish::Grant { plugin, right })),
@@ -111,7 +111,7 @@ impl State {
             Slash::Mount(path) => {
                 self.offers_mount = false;
                 self.offers.retain(|offer| !offer.is_mount());
-                actions.push(send(Command::Mount { path }));
+                actions.push(Action::send(Command::Mount { path }));
             }
             Slash::Mounts => self.tell(mount_list(self)),
             Slash::Quit => actions.push(Action::Leave),
@@ -122,7 +122,7 @@ impl State {
     pub(super) fn show_page(&mut self, page: lucid_kernel::abi::PageId, actions: &mut Vec<Action>) {
         self.overlay_line = 0;
         self.overlay = Some(Overlay::Page(page, None));
-        actions.push(send(Command::ShowPage { page }));
+        actions.push(Action::send(Command::ShowPage { page }));
     }
 
     /// Opens what was chosen in the transcript.
@@ -238,10 +238,6 @@ fn mount_list(state: &State) -> String {
         format!("{}: {}, {}{state}", mount.root, count(mount.files, "file"), count(mount.pages, "page"))
     });
     lines.collect::<Vec<_>>().join("\n")
-}
-
-fn send(command: Command) -> Action {
-    Action::Send(Box::new(command))
 }
 
 /// What the machine is told without any change of the screen.

@@ -235,7 +235,7 @@ impl State {
         self.talk.transcript.settle();
         self.note("cancelled");
         self.take_back_queue();
-        actions.push(Action::Send(Box::new(Command::Cancel { pid })));
+        actions.push(Action::send(Command::Cancel { pid }));
     }
 
     /// Keys that answer or scroll the shown question; any other goes to the line.
@@ -301,7 +301,7 @@ impl State {
             };
             self.talk_of(question.pid).note(format!("you {verb} {}{long}", question.call.tool));
             let (id, allow, extent) = (question.id, extent.is_some(), extent.unwrap_or_default());
-            actions.push(Action::Send(Box::new(Command::Answer { id, allow, extent })));
+            actions.push(Action::send(Command::Answer { id, allow, extent }));
         }
     }
 

@@ -33,7 +33,7 @@ impl State {
                 ));
                 self.engine = Some(engine);
                 self.loading = None;
-                actions.push(Action::Send(Box::new(Command::Conversations)));
+                actions.push(Action::send(Command::Conversations));
                 self.send_next(Some(pid), actions);
             }
             Notice::Dead { message, code } => self.die(&message, code),
@@ -318,9 +318,7 @@ impl State {
             }
             Answer::Picture { path, picture } => {
                 self.pictures.insert(path, picture);
-                for talk in std::iter::once(&mut self.talk).chain(self.others.values_mut()) {
-                    talk.transcript.memo.get_mut().clear();
-                }
+                self.forget_lines();
             }
             Answer::Done(words) => self.note(words),
             Answer::Failed(message) => self.talk.transcript.push(Item::Error(message)),

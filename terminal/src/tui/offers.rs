@@ -50,7 +50,7 @@ impl State {
                 self.offers.pop_front();
                 self.declined = letter == 'n';
                 if letter == 'y' {
-                    actions.push(Action::Send(Box::new(Command::Mount { path: self.folder.clone() })));
+                    actions.push(Action::send(Command::Mount { path: self.folder.clone() }));
                 } else {
                     self.hint = Some("not mounted; /mount DIR does it later".into());
                 }

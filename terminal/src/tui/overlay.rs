@@ -13,7 +13,7 @@ use super::manual::COMMANDS;
 use super::state::{ASK_MS, Overlay, Question, State};
 use super::text::{count, fit, pad, wrap, wrap_plain};
 use super::theme::Theme;
-use super::{items, keymap};
+use super::{items, keymap, view};
 use crate::machine::api::PageRow;
 
 const QUESTION_COLUMNS: u16 = 76;
@@ -87,10 +87,7 @@ fn draw_box(state: &State, frame: &mut Frame<'_>, area: Rect, title: &str, lines
 
 /// The room inside the border; a small area has none.
 fn inner(area: Rect) -> Rect {
-    if area.height < 5 || area.width < 12 {
-        return area;
-    }
-    Rect::new(area.x + 1, area.y + 1, area.width - 2, area.height - 2)
+    view::inside(area, 5, 12)
 }
 
 /// Whether all that is shown is there already.
@@ -167,16 +164,13 @@ pub fn draw_finder(state: &State, frame: &mut Frame<'_>, transcript: Rect) {
         Kind::History => ("earlier inputs", true),
         Kind::Mention(_) => ("name with @", false),
     };
-    let bottom = super::view::regions(state).rule.y;
+    let bottom = view::regions(state).rule.y;
     let count = finder.found().len();
     let rows = count.clamp(1, FINDER_ROWS) + usize::from(has_query) + 2;
     let height = u16::try_from(rows).unwrap_or(u16::MAX).min(bottom);
     let width = state.size.0.min(transcript.width.max(60));
     let area = Rect::new(0, bottom - height, width, height);
-    let room = match area.height {
-        0..3 => area,
-        _ => Rect::new(1, area.y + 1, area.width.saturating_sub(2), area.height - 2),
-    };
+    let room = view::inside(area, 3, 2);
     let wide = usize::from(room.width);
     let mut lines = Vec::new();
     if has_query {

@@ -12,7 +12,7 @@ use super::keymap::Command as Key;
 use super::state::{Action, Pane, State, Talk};
 use super::text::{fit, pad, pad_left, seconds, thousands};
 use super::theme::Theme;
-use super::{items, status};
+use super::{items, status, view};
 use crate::machine::api::{Command, PageRow};
 
 /// Rows of the map.
@@ -94,7 +94,7 @@ impl State {
             }
             Pane::Processes => {
                 if let Some(pid) = self.chosen_talk().filter(|pid| Some(*pid) != self.pid) {
-                    actions.push(send(Command::Foreground { pid }));
+                    actions.push(Action::send(Command::Foreground { pid }));
                 }
                 self.panes.focus = None;
             }
@@ -116,7 +116,7 @@ impl State {
             _ => None,
         };
         match command {
-            Some(command) => actions.push(send(command)),
+            Some(command) => actions.push(Action::send(command)),
             None => {
                 self.hint = Some(match pane {
                     Pane::Memory => "Enter shows a page, p pins, u unpins, e evicts it; Esc goes back".into(),
@@ -131,7 +131,7 @@ impl State {
     /// Lets the turn go on in the background, and goes on in a new conversation.
     pub(super) fn go_on_behind(&mut self, actions: &mut Vec<Action>) {
         if self.talk.turn.is_some() {
-            actions.push(send(Command::Begin));
+            actions.push(Action::send(Command::Begin));
         } else {
             self.hint = Some("nothing is under way; /bg QUESTION asks one in the background".into());
         }
@@ -146,12 +146,8 @@ impl State {
             return;
         }
         let next = if on { at + 1 } else { at + pids.len() - 1 } % pids.len();
-        actions.push(send(Command::Foreground { pid: pids[next] }));
+        actions.push(Action::send(Command::Foreground { pid: pids[next] }));
     }
-}
-
-fn send(command: Command) -> Action {
-    Action::Send(Box::new(command))
 }
 
 /// Where the panes stand in the area that they share.
@@ -195,11 +191,8 @@ pub fn draw(state: &State, frame: &mut Frame<'_>, area: Rect) {
 }
 
 /// The room inside the border; a small area has none.
-pub fn inner(area: Rect) -> Rect {
-    if area.height < 4 || area.width < 12 {
-        return area;
-    }
-    Rect::new(area.x + 1, area.y + 1, area.width - 2, area.height - 2)
+fn inner(area: Rect) -> Rect {
+    view::inside(area, 4, 12)
 }
 
 fn memory_title(state: &State) -> String {

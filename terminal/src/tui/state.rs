@@ -84,6 +84,13 @@ pub enum Action {
     Leave,
 }
 
+impl Action {
+    /// Tells the machine.
+    pub fn send(command: Command) -> Self {
+        Self::Send(Box::new(command))
+    }
+}
+
 /// An input, and what comes with it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Said {
@@ -424,8 +431,7 @@ impl State {
             Msg::Answer(answer) => self.on_answer(*answer, &mut actions),
             Msg::Highlighted(language, code, colours) => {
                 self.code.read(&language, &code, colours);
-                self.talk.transcript.memo.get_mut().clear();
-                self.others.values_mut().for_each(|talk| talk.transcript.memo.get_mut().clear());
+                self.forget_lines();
             }
             Msg::Gone => self.die("the machine has stopped; leave with Ctrl-D and start lucid again", 1),
             Msg::Trouble(message) => self.talk.transcript.push(Item::Error(message)),
@@ -442,7 +448,7 @@ impl State {
     fn on_tick(&mut self, now_ms: u64, actions: &mut Vec<Action>) {
         self.now_ms = self.now_ms.max(now_ms);
         let now = self.now_ms;
-        for talk in std::iter::once(&mut self.talk).chain(self.others.values_mut()) {
+        for talk in self.each_talk() {
             talk.moved.retain(|(_, _, since)| now < since + MOVED_MS);
         }
         while self.questions.front().is_some_and(|question| now >= question.since_ms + ASK_MS) {
@@ -462,6 +468,16 @@ impl State {
             return &mut self.talk;
         }
         self.others.entry(pid).or_default()
+    }
+
+    /// All conversations.
+    fn each_talk(&mut self) -> impl Iterator<Item = &mut Talk> {
+        std::iter::once(&mut self.talk).chain(self.others.values_mut())
+    }
+
+    /// Something that items are drawn with came: all of them are drawn anew.
+    pub(super) fn forget_lines(&mut self) {
+        self.each_talk().for_each(|talk| talk.transcript.memo.get_mut().clear());
     }
 
     /// All conversations, by their names.
@@ -506,7 +522,7 @@ impl State {
 
     /// Nothing that the machine did goes on.
     pub(super) fn forget_machine(&mut self) {
-        for talk in std::iter::once(&mut self.talk).chain(self.others.values_mut()) {
+        for talk in self.each_talk() {
             talk.turn = None;
             talk.stopping = false;
         }
@@ -547,11 +563,9 @@ impl State {
         talk.begin_turn(now_ms, said);
         pages.retain(|page| !talk.memory.iter().any(|row| row.page == *page && row.resident));
         // What is named shall be there when it is read.
-        actions.extend(
-            pages.into_iter().map(|page| Action::Send(Box::new(Command::Pin { page, pinned: true }))),
-        );
+        actions.extend(pages.into_iter().map(|page| Action::send(Command::Pin { page, pinned: true })));
         let command = Command::Input { pid, text, attached, files, options: TurnOptions::default() };
-        actions.push(Action::Send(Box::new(command)));
+        actions.push(Action::send(command));
     }
 
     /// Gives an input that was sent but not taken back to the line.

@@ -55,7 +55,7 @@ impl State {
                 seed => Sampling { temperature: TEMPERATURE, top_p: TOP_P, seed: seed as u64 },
             };
             let options = TurnOptions { sampling, ..TurnOptions::default() };
-            actions.push(Action::Send(Box::new(Command::Background { text: text.clone(), options })));
+            actions.push(Action::send(Command::Background { text: text.clone(), options }));
         }
         self.thinking = Some(Thinking { text, branches: Vec::new(), ended: 0 });
     }
@@ -110,7 +110,7 @@ impl State {
             Some((pid, agree)) => {
                 let how = if agree > 1 { "most agree" } else { "none agree, this is the likeliest" };
                 lines.push(format!("going on with {pid}: {how}"));
-                actions.push(Action::Send(Box::new(Command::Foreground { pid })));
+                actions.push(Action::send(Command::Foreground { pid }));
             }
             None => lines.push("none came to an answer".into()),
         }

@@ -163,6 +163,14 @@ fn draw_attached(state: &State, frame: &mut Frame<'_>, area: Rect) {
     }
 }
 
+/// The room inside a border; an area with fewer rows or columns than these has none.
+pub const fn inside(area: Rect, rows: u16, columns: u16) -> Rect {
+    if area.height < rows || area.width < columns {
+        return area;
+    }
+    Rect { x: area.x + 1, y: area.y + 1, width: area.width - 2, height: area.height - 2 }
+}
+
 /// Columns for the text of the input line.
 pub fn input_width(state: &State) -> usize {
     usize::from(state.size.0).saturating_sub(PROMPT.len()).max(2)

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use lucid_kernel::abi::{Event, PageId, Pid, TurnOptions};
+use lucid_kernel::abi::{Event, Pid, TurnOptions};
 
 use super::super::api::{Beginning, Notice, PastTurn};
 use super::super::pages;
 use super::super::work::Job;
 use super::{Live, Machine};
+use crate::exit::Failure;
 use crate::machine::preview;
 
 impl Machine {
@@ -46,32 +47,21 @@ impl Machine {
     pub(super) fn begin_another(&mut self) {
         match self.spawn() {
             Some(Ok(event)) => self.apply(event),
-            Some(Err(message)) => drop(self.tell_failed(&message)),
+            Some(Err(failure)) => drop(self.tell_failed(&failure.message)),
             None => drop(self.tell_failed("the model is not loaded yet; try again when it is")),
         }
     }
 
-    /// The event by which one begins, told what the first one was told.
-    fn spawn(&self) -> Option<Result<Event, String>> {
+    /// The event by which one begins, told what the first one was told; none before the model is loaded.
+    fn spawn(&self) -> Option<Result<Event, Failure>> {
         let live = self.live.as_ref()?;
         let config = live.kernel.config()?;
-        let told = self.instructions(live.engine.as_ref(), live.tools.as_ref(), config);
-        let (system, tools) = match told {
-            Ok(told) => told,
-            Err(failure) => return Some(Err(failure.message)),
+        let begin = || {
+            let (system, tools) = self.instructions(live.engine.as_ref(), live.tools.as_ref(), config)?;
+            let core = self.core_pages(live.engine.as_ref(), live.kernel.next_page().0 + 1)?;
+            Ok(Event::Spawn { system, tools, core })
         };
-        let facts = self.setup.core.as_ref().map(|memory| memory.facts()).transpose();
-        let facts = match facts {
-            Ok(facts) => facts.unwrap_or_default(),
-            Err(error) => return Some(Err(error.to_string())),
-        };
-        let next = live.kernel.next_page().0 + 1;
-        let core = facts
-            .iter()
-            .zip(next..)
-            .map(|(fact, id)| pages::core_page(live.engine.as_ref(), PageId(id), fact))
-            .collect::<Result<Vec<_>, _>>();
-        Some(core.map(|core| Event::Spawn { system, tools, core }).map_err(|error| error.to_string()))
+        Some(begin())
     }
 
     /// Says something in a conversation of its own, and goes on with the current one.
@@ -85,7 +75,7 @@ impl Machine {
         self.behind = Some(text.clone());
         match begins {
             Some(Ok(event)) => self.apply(event),
-            Some(Err(message)) => drop(self.tell_failed(&message)),
+            Some(Err(failure)) => drop(self.tell_failed(&failure.message)),
             None => {}
         }
         // One that did not begin was refused, which the user has been told.

@@ -1,6 +1,6 @@
 //! Which tools there are, and what the model is told of them.
 
-use lucid_kernel::abi::{Encoded, Event, TokenCount, ToolSpec};
+use lucid_kernel::abi::{Encoded, Event, PageId, SourcePage, TokenCount, ToolSpec};
 use lucid_kernel::memory::PageKind;
 use lucid_kernel::port::{Engine, EngineError};
 use lucid_kernel::{Config, prompt, syscall};
@@ -43,6 +43,16 @@ impl Machine {
             }
         }
         Ok((encode(engine, &system).map_err(failed)?, specs))
+    }
+
+    /// What is to be known in every turn, each with an address from this one on.
+    pub(super) fn core_pages(&self, engine: &dyn Engine, first: u64) -> Result<Vec<SourcePage>, Failure> {
+        let Some(memory) = &self.setup.core else { return Ok(Vec::new()) };
+        let unusable = |reason: String| Failure::config(format!("{}: {reason}", memory.path().display()));
+        let facts = memory.facts().map_err(|error| unusable(error.to_string()))?;
+        let page = |(fact, id): (&String, u64)| pages::core_page(engine, PageId(id), fact);
+        let made: Result<Vec<_>, _> = facts.iter().zip(first..).map(page).collect();
+        made.map_err(|error| unusable(error.to_string()))
     }
 
     /// What the tools are called.
